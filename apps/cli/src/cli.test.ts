@@ -2,7 +2,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { run } from './testing/run.ts';
+import { noteLocalPool } from './server/local-pools.ts';
+import { FakeApi } from './testing/fake-api.ts';
+import { run, runIn } from './testing/run.ts';
 import { TempDir } from './testing/temp-dir.ts';
 import { withFakeApi } from './testing/with-fake-api.ts';
 
@@ -11,11 +13,59 @@ const cli = withFakeApi();
 describe('kiln', () => {
   it('reads address and token from the file of kiln up, and uses the token only for that address', async () => {
     await using data = await TempDir.with({});
+    await using other = await FakeApi.start();
     await writeFile(join(data.path, 'client.json'), JSON.stringify({ url: cli.api.url, token: cli.api.token }));
     const env = { KILN_DATA_DIR: data.path };
     expect((await run('ps', { env })).code).toBe(0);
-    expect((await run(`ps --url ${cli.api.url}`, { env })).code).toBe(125);
-    expect(cli.api.seen.at(-1)?.headers.authorization).toBeUndefined();
+    const sameMachine = cli.api.url.replace('127.0.0.1', 'localhost');
+    expect((await run('ps', { env: { ...env, KILN_URL: sameMachine } })).code).toBe(0);
+    expect((await run(`ps --url ${other.url}`, { env })).code).toBe(125);
+    expect(other.seen.at(-1)?.headers.authorization).toBeUndefined();
+  });
+
+  it('finds a pool with another data directory while it runs, and asks which one if there are several', async () => {
+    await using home = await TempDir.with({});
+    await using one = await TempDir.with({ 'up.pid': String(process.pid) });
+    await using two = await TempDir.with({ 'up.pid': String(process.pid) });
+    await writeFile(join(one.path, 'client.json'), JSON.stringify({ url: cli.api.url, token: cli.api.token }));
+    await writeFile(join(two.path, 'client.json'), JSON.stringify({ url: 'http://127.0.0.1:1', token: 'x' }));
+    const env = { HOME: home.path };
+    expect((await run('ps', { env })).err).toContain('no server configured');
+    await using _first = await noteLocalPool(env, one.path);
+    expect((await run('ps', { env })).code).toBe(0);
+    {
+      await using _second = await noteLocalPool(env, two.path);
+      const { code, err } = await run('ps', { env });
+      expect(code).toBe(125);
+      expect(err).toContain('kiln: several pools run on this machine; choose one with KILN_URL or --url:\n');
+      expect(err).toContain(`  KILN_URL=${cli.api.url}  (${one.path})\n`);
+      expect((await run('ps', { env: { ...env, KILN_URL: cli.api.url } })).code).toBe(0);
+    }
+    expect((await run('ps', { env })).code).toBe(0);
+    // What a killed process has left.
+    await writeFile(join(one.path, 'up.pid'), '999999999');
+    expect((await run('ps', { env })).err).toContain('no server configured');
+  });
+
+  it('prints no stack trace of an unexpected error, unless KILN_DEBUG is set', async () => {
+    const failing = (env: Record<string, string>) => {
+      const at = cli.io({ env });
+      return runIn(
+        {
+          ...at,
+          now: () => {
+            throw new Error('the clock is broken');
+          },
+        },
+        'ps -a',
+      );
+    };
+    expect(await failing({})).toEqual({
+      code: 125,
+      out: '',
+      err: 'kiln: unexpected error: the clock is broken\nKILN_DEBUG=1 shows where it happened, for a bug report.\n',
+    });
+    expect((await failing({ KILN_DEBUG: '1' })).err).toMatch(/^kiln: Error: the clock is broken\n {4}at /);
   });
 
   it.each([

@@ -12,19 +12,31 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   try {
     return await run(argv, io);
   } catch (error) {
-    io.err.line(`kiln: ${safeText(await textOf(error))}`);
-    return EXIT.usage;
+    return reportError(error, io);
   }
 }
 
-/** Describes an error. One that has no explanation is a bug in this command, which the stack helps to find. */
-async function textOf(error: unknown): Promise<string> {
+/** Prints an error that ends the command, without its stack, and returns the exit code. */
+export async function reportError(error: unknown, io: Io): Promise<number> {
+  io.err.line(`kiln: ${safeText(await textOf(error, io.env))}`);
+  return EXIT.usage;
+}
+
+/** Describes an error. One that has no explanation is a bug in this command, or the operating system's; its stack helps only developers. */
+async function textOf(error: unknown, env: Io['env']): Promise<string> {
   const { explainError } = await import('./server/explain-error.ts');
   const explained = explainError(error);
   if (explained !== undefined) return explained;
   if (!(error instanceof Error)) return String(error);
-  const { mappedStack } = await import('./io/mapped-stack.ts');
-  return mappedStack(error.stack ?? error.message);
+  if (env.KILN_DEBUG) {
+    const { mappedStack } = await import('./io/mapped-stack.ts');
+    return mappedStack(error.stack ?? error.message);
+  }
+  const text = error.message || error.name;
+  // The message of an error of the operating system says what failed, and on which file.
+  return 'syscall' in error
+    ? text
+    : `unexpected error: ${text}\nKILN_DEBUG=1 shows where it happened, for a bug report.`;
 }
 
 async function run([name, ...args]: readonly string[], io: Io): Promise<number> {

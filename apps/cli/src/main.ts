@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { runCli } from './cli.ts';
+import { reportError, runCli } from './cli.ts';
 import { Channel, type Io } from './io/output.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -24,5 +24,8 @@ const io: Io = {
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 }
+
+// An error outside of what the command awaits, for which Node would print a stack. `kiln up` and `kiln worker` have logged it then.
+process.once('uncaughtException', async (error) => process.exit(await reportError(error, io)));
 
 process.exitCode = await runCli(process.argv.slice(2), io);

@@ -149,12 +149,18 @@ export {
 } from './http/access.ts';
 export { type AuditEntry, auditEntry, auditId, auditQuery } from './http/audit.ts';
 export {
+  gitSource,
+  type NamedContext,
+  type NamedContextInput,
+  type UploadedContext,
+  uploadedContexts,
+} from './http/build-contexts.ts';
+export {
   type BuildRequest,
   type BuildRequestInput,
   type BuildSpec,
   buildRequest,
   buildSpec,
-  gitSource,
   outputSpec,
   secretRepoOf,
   storedSecretsOf,
@@ -318,7 +324,7 @@ export {
 } from './jobs/catalog.ts';
 export { formatLogId, type LogPosition, parseLogId } from './log/log-id.ts';
 export { type LogMembers, type LogPiece, logMembers, logPiece } from './log/log-piece.ts';
-export { bytes, PlainRenderer } from './log/plain.ts';
+export { bytes, failureSentence, PlainRenderer, runText } from './log/plain.ts';
 export {
   type EndRecord,
   type IdentifiedLogRecord,

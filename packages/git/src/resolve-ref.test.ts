@@ -68,6 +68,14 @@ describe('a ref', () => {
     await expect(resolve(server.url(path), ref)).rejects.toMatchObject({ fault });
   });
 
+  test('says that a repository has no default branch, without naming a ref that nobody asked for', async () => {
+    await using empty = await GitServer.start();
+    await expect(resolve(empty.url())).rejects.toMatchObject({
+      fault: 'ref_missing',
+      message: `${empty.url()} has no default branch: it is empty, or its HEAD names a branch that does not exist; name a branch, tag or commit`,
+    });
+  });
+
   test('fails for a server that is not listening', async () => {
     await expect(resolve('http://127.0.0.1:1/app.git')).rejects.toMatchObject({
       fault: 'unreachable',

@@ -32,7 +32,12 @@ export async function resolveRef(remote: GitRemote, guard: GitGuard, signal: Abo
     const commit = found.get(name);
     if (commit) return commit;
   }
-  throw new GitFailed('ref_missing', `${url} has no branch, tag or ref ${JSON.stringify(wanted)}`, false);
+  throw new GitFailed('ref_missing', missing(url, ref), false);
+}
+
+function missing(url: string, ref: string | undefined): string {
+  if (ref !== undefined) return `${url} has no branch, tag or ref ${JSON.stringify(ref)}`;
+  return `${url} has no default branch: it is empty, or its HEAD names a branch that does not exist; name a branch, tag or commit`;
 }
 
 function patterns(ref: string): string[] {

@@ -44,7 +44,7 @@ function viewPrediction({ startAt, finishAt, runMs, warmth }: Prediction): NonNu
 function actualOf(record: BuildRecord, { attempt: number, decidedAt }: StoredDecision): DecisionView['actual'] {
   const attempt = record.attempts.find((one) => one.number === number);
   if (attempt?.startedAt === undefined) return undefined;
-  const { startedAt, endedAt, end } = attempt;
+  const { startedAt, endedAt, end, failure } = attempt;
   const steps = attempt === currentAttempt(record) ? record.steps : undefined;
   return {
     startedAt: instant(startedAt),
@@ -54,6 +54,7 @@ function actualOf(record: BuildRecord, { attempt: number, decidedAt }: StoredDec
       runMs: Math.max(0, Math.round(endedAt - startedAt)),
     }),
     ...(end && { end }),
+    ...(failure && { code: failure.code }),
     ...(steps && { steps: { ...steps } }),
   };
 }

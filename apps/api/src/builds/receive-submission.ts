@@ -6,7 +6,7 @@ import type { ApiConfig } from '../config.ts';
 import { requireDockerfile } from '../contexts/require-tree.ts';
 import { type StagedContext, type StagingDeps, stageContext } from '../contexts/stage-context.ts';
 import { incomplete } from '../contexts/tar-problems.ts';
-import { type ApiProblem, fieldProblem, parsed } from '../http/api-problem.ts';
+import { ApiProblem, fieldProblem, parsed } from '../http/api-problem.ts';
 import { admitBody } from '../http/body-gate.ts';
 import { CutOff, eachPart } from '../http/multipart.ts';
 import { parseJson, readAll, readJson } from '../http/read-json.ts';
@@ -71,6 +71,7 @@ async function receiveMultipart(
   // A context that arrives before its request counts for no team until it is kept.
   let share: StorageShare | undefined;
   let context: StagedContext | undefined;
+  let broken: ApiProblem | undefined;
   await using staged = new AsyncDisposableStack();
   try {
     await eachPart(message, limits.uploadIdleMs, async (name, content) => {
@@ -79,14 +80,21 @@ async function receiveMultipart(
         ({ request, share } = admitted);
         maxContextBytes = Math.min(maxContextBytes, admitted.maxContextBytes ?? maxContextBytes);
         checkParts(request, true);
-      } else if (name === 'context' && !context) {
-        context = staged.use(await stageContext(content, staging, { ...limits, maxContextBytes }, share));
+      } else if (name === 'context' && !context && !broken) {
+        try {
+          context = staged.use(await stageContext(content, staging, { ...limits, maxContextBytes }, share));
+        } catch (error) {
+          // All of this part has been read. Whether a request follows says more than what is wrong with the context.
+          if (request || !(error instanceof ApiProblem) || error.code !== 'context_incomplete') throw error;
+          broken = error;
+        }
       } else throw unexpectedPart(name);
     });
   } catch (error) {
     throw error instanceof CutOff ? incomplete(error.message) : error;
   }
   if (!request) throw fieldProblem('invalid_request', 'request', 'nothing', 'a part with the build request as JSON');
+  if (broken) throw broken;
   if (!context) throw fieldProblem('invalid_request', 'context', 'nothing', 'a part with the context as a tar');
   await checkContext(request, context);
   const kept = staged.move();

@@ -39,6 +39,7 @@ const stored = () => Array.fromAsync(api.blobs.list('contexts'), ({ key }) => ke
 describe('a bad form', () => {
   test.each<[string, number, string, () => Part[]]>([
     ['no request', 400, 'invalid_request', () => [['context', TAR]]],
+    ['no request and no tar', 400, 'invalid_request', () => [['context', 'nothing like a tar']]],
     ['no context', 400, 'invalid_request', () => [REQUEST_PART]],
     ['an unknown part', 400, 'invalid_request', () => [REQUEST_PART, ['more', 'x']]],
     ['two requests', 400, 'invalid_request', () => [REQUEST_PART, ['request', '{}']]],

@@ -1,5 +1,5 @@
 import { hasEnded } from '@kiln/client';
-import { type BuildView, safeName, safeText } from '@kiln/contracts';
+import { type BuildView, failureSentence, safeName, safeText } from '@kiln/contracts';
 import type { Channel } from '../io/output.ts';
 import { tameLine } from '../io/tame-line.ts';
 import type { ProgressModel } from './model.ts';
@@ -11,9 +11,7 @@ const RULE = '------';
 export function failureSummary(build: BuildView, model: ProgressModel, err: Channel): string {
   const { failure } = build;
   if (!hasEnded(build)) return `build ${build.id} continues for other builds that share its run\n`;
-  const sentence = failure
-    ? `build ${build.id} ${build.state}: ${safeText(failure.message)} [${failure.code}]`
-    : `build ${build.id} ${build.state}`;
+  const sentence = `build ${build.id} ${failure ? failureSentence(build.state, failure) : build.state}`;
   if (build.state === 'canceled') return `${sentence}\n`;
   const excerpt = failure?.excerpt ? `${safeText(failure.excerpt).trimEnd()}\n` : '';
   return `${stepTail(model, err)}${excerpt}${err.style(['red', 'bold'], 'ERROR:')} ${sentence}\n${advice(failure?.code)}`;

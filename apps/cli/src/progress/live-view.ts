@@ -1,4 +1,4 @@
-import { bytes, type IdentifiedLogRecord } from '@kiln/contracts';
+import { bytes, type IdentifiedLogRecord, runText } from '@kiln/contracts';
 import type { Channel } from '../io/output.ts';
 import { tameLine } from '../io/tame-line.ts';
 import { fit } from '../io/terminal-text.ts';
@@ -36,6 +36,8 @@ export class LiveView implements ProgressView {
   #clockSkew: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #ended = false;
+  /** On which host the build ran, and how many steps were cached. */
+  #run = '';
   #closed = false;
 
   /** `now`: ms since the epoch. */
@@ -96,6 +98,7 @@ export class LiveView implements ProgressView {
         return;
       case 'end':
         this.#ended = record.state !== 'queued';
+        this.#run = runText({ ...record, ms: undefined });
         if (this.#ended) return;
         this.say(`attempt lost (${record.failure?.message ?? 'host lost'}); the build returns to the queue`);
         this.#printed = new Map();
@@ -116,7 +119,7 @@ export class LiveView implements ProgressView {
     this.#region.close();
     const { size } = this.#printed;
     if (this.#ended && size > 0)
-      this.#channel.line(`[+] Building ${this.#elapsed()} (${size}/${this.#model.steps.size}) FINISHED`);
+      this.#channel.line(`[+] Building ${this.#elapsed()} (${size}/${this.#model.steps.size}) FINISHED${this.#run}`);
   }
 
   /** Prints a finished step. BuildKit may complete a step more than once; it is printed again only if its state differs. */

@@ -51,11 +51,8 @@ export class PlainView implements ProgressView {
 
   record(record: IdentifiedLogRecord): void {
     this.#waiting = '';
-    // The failure itself is shown at the very end, with the output of the failed step.
-    const { type } = record;
-    const shown = type === 'end' && record.state === 'failed' ? { ...record, failure: undefined } : record;
-    this.#err.write(this.#renderer.render(shown as IdentifiedLogRecord));
-    if (type === 'end' && record.state === 'queued') this.#renderer = new PlainRenderer();
+    this.#err.write(this.#renderer.render(withoutFailure(record)));
+    if (record.type === 'end' && record.state === 'queued') this.#renderer = new PlainRenderer();
   }
 
   canceling(): void {
@@ -63,6 +60,12 @@ export class PlainView implements ProgressView {
   }
 
   close(): void {}
+}
+
+/** Removes why a step or the build failed: that is shown once, at the very end, with the output of the failed step. */
+function withoutFailure(record: IdentifiedLogRecord): IdentifiedLogRecord {
+  if (record.type === 'step' && record.state === 'failed') return { ...record, error: 'failed' };
+  return record.type === 'end' && record.state !== 'queued' ? { ...record, failure: undefined } : record;
 }
 
 /** After how many reasons for waiting, one every 2 s, the quiet view shows one. */

@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { TokenSource } from '@kiln/client';
 import type { FlagTable, FlagValues } from '../framework/flags.ts';
 import { UsageError } from '../io/errors.ts';
 import { ciIdentity } from './ci-identity.ts';
+import { dataDirectory, isSameServer, localPools } from './local-pools.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -32,49 +31,33 @@ export interface Server {
   readonly from: string;
 }
 
-/** Returns Kiln's data directory: $KILN_DATA_DIR, or `kiln` in the user's XDG data directory. */
-export function dataDirectory(env: Env): string {
-  return env.KILN_DATA_DIR || join(env.XDG_DATA_HOME || join(env.HOME || homedir(), '.local', 'share'), 'kiln');
-}
-
 /**
- * Finds the server to talk to. Flags take precedence over the environment, and that over `client.json`; a token takes precedence over a
- * CI identity. The token in the file is used only with the URL in the file, so that no other server sees it.
- * @throws UsageError if no server is configured
+ * Finds the server to talk to. Flags take precedence over the environment, and that over the pool that `kiln up` runs on this machine; a
+ * token takes precedence over a CI identity, and that over the token of this machine's pool, which only that pool gets to see.
+ * @throws UsageError if no server is configured, or several pools run on this machine
  */
 export async function findServer(flags: FlagValues<typeof CONNECTION_FLAGS>, env: Env): Promise<Server> {
   const given = flags.token ?? (env.KILN_TOKEN || undefined);
-  const tokenFor = (url: string) => given ?? ciIdentity(env, url);
-  if (flags.url) return { url: flags.url, token: tokenFor(flags.url), from: '--url' };
-  if (env.KILN_URL) return { url: env.KILN_URL, token: tokenFor(env.KILN_URL), from: 'KILN_URL' };
+  const tokenFor = async (url: string) => given ?? ciIdentity(env, url) ?? (await localToken(url, env));
+  if (flags.url) return { url: flags.url, token: await tokenFor(flags.url), from: '--url' };
+  if (env.KILN_URL) return { url: env.KILN_URL, token: await tokenFor(env.KILN_URL), from: 'KILN_URL' };
+  const [pool, ...others] = await localPools(env);
   const path = join(dataDirectory(env), 'client.json');
-  const file = await readClientFile(path);
-  if (file) return { url: file.url, token: tokenFor(file.url) ?? file.token, from: path };
-  throw new UsageError(
-    `no server configured: start one on this machine with \`kiln up\`, or set KILN_URL and KILN_TOKEN (or --url and --token); ${path} doesn't exist`,
-  );
+  if (!pool) {
+    throw new UsageError(
+      `no server configured: start one on this machine with \`kiln up\`, or set KILN_URL and KILN_TOKEN (or --url and --token); ${path} doesn't exist`,
+    );
+  }
+  // The pool of the default directory needs no name; without it there may be several, none of which is more likely to be meant.
+  if (others.length > 0 && pool.file !== path) {
+    const list = [pool, ...others].map(({ url, dataDir }) => `  KILN_URL=${url}  (${dataDir})`).join('\n');
+    throw new UsageError(`several pools run on this machine; choose one with KILN_URL or --url:\n${list}`);
+  }
+  return { url: pool.url, token: given ?? ciIdentity(env, pool.url) ?? pool.token, from: pool.file };
 }
 
-async function readClientFile(path: string): Promise<{ url: string; token: string | undefined } | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw new UsageError(`can't read ${path}: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  const value = parse(text);
-  if (typeof value?.url !== 'string') {
-    throw new UsageError(`${path}: expected {"url": …, "token": …}; \`kiln up\` rewrites the file`);
-  }
-  return { url: value.url, token: typeof value.token === 'string' ? value.token : undefined };
-}
-
-function parse(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
+/** The token of this machine's pool at `url`. A pool that can't be read has none for a server that the caller has named. */
+async function localToken(url: string, env: Env): Promise<string | undefined> {
+  const pools = await localPools(env).catch(() => []);
+  return pools.find((pool) => isSameServer(pool.url, url))?.token;
 }

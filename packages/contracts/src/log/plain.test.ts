@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { bytes, PlainRenderer } from './plain.ts';
+import { bytes, failureSentence, PlainRenderer, runText } from './plain.ts';
 import type { LogRecord } from './record.ts';
 
 function render(...records: LogRecord[]): string {
@@ -108,4 +108,22 @@ test('prints what a carriage return would have overwritten in separate lines', (
     { t: 0, type: 'output', step: 1, stream: 'stderr', data: '10%\r20%\r\n\n' },
   ];
   expect(render(...records)).toBe('#1 RUN npm ci\n#1 0.000 10%\n#1 0.000 20%\n#1 0.000 \n');
+});
+
+test.each<[Parameters<typeof runText>[0], string]>([
+  [{ host: 'h1', ms: 12_340, steps: { total: 5, cached: 3 } }, ' in 12.3s on h1, 3 of 5 steps cached'],
+  [{ host: 'h1', ms: 125_400 }, ' in 2m05s on h1'],
+  [{}, ''],
+])('says how a build went: %j', (run, text) => {
+  expect(render({ t: 0, type: 'end', state: 'succeeded', ...run })).toBe(`kiln: succeeded${text}\n`);
+  expect(runText(run)).toBe(text);
+});
+
+test.each([
+  ['canceled', 'canceled', 'canceled', 'canceled'],
+  ['canceled', 'canceled', 'canceled while queued', 'canceled while queued'],
+  ['canceled', 'superseded', 'superseded by build x', 'canceled: superseded by build x [superseded]'],
+  ['failed', 'build_failed', 'failedly', 'failed: failedly [build_failed]'],
+] as const)('says %s by %s (%s) once', (state, code, message, text) => {
+  expect(failureSentence(state, { code, message })).toBe(text);
 });

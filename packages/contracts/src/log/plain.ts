@@ -113,9 +113,9 @@ export class PlainRenderer {
     if (state === 'queued') {
       return `${before}kiln: attempt lost (${safeText(failure?.message ?? 'host lost')}); the build is queued again\n`;
     }
-    if (!failure) return `${before}kiln: ${state}\n`;
+    if (!failure) return `${before}kiln: ${state}${runText(record)}\n`;
     const excerpt = failure.excerpt ? safeText(failure.excerpt).replace(/\n?$/, '\n') : '';
-    return `${before}${excerpt}kiln: ${state}: ${safeText(failure.message)} [${failure.code}]\n`;
+    return `${before}${excerpt}kiln: ${failureSentence(state, failure)}\n`;
   }
 
   /** Switches the output to a step, and prints its name if that is a change. */
@@ -151,6 +151,34 @@ export class PlainRenderer {
       })
       .join('');
   }
+}
+
+/** Describes how an attempt went: ` in 12.3s on h1, 3 of 5 steps cached`. Empty for a log of an older version. */
+export function runText({ host, ms, steps }: Pick<Of<'end'>, 'host' | 'ms' | 'steps'>): string {
+  const time = ms === undefined ? '' : ` in ${ms < MINUTE_MS ? `${seconds(ms, 1)}s` : minutes(ms)}`;
+  const cached = steps && steps.total > 0 ? `, ${steps.cached} of ${steps.total} steps cached` : '';
+  return `${time}${host === undefined ? '' : ` on ${safeName(host)}`}${cached}`;
+}
+
+/**
+ * Describes how a build ended without success: `failed: RUN make: exit code 2 [step_failed]`. What the state already says, as in `canceled while
+ * queued`, isn't repeated.
+ */
+export function failureSentence(
+  state: string,
+  { code, message }: Pick<NonNullable<Of<'end'>['failure']>, 'code' | 'message'>,
+): string {
+  const text = safeText(message);
+  const isSaid = text.startsWith(state) && !/^\w/.test(text.slice(state.length));
+  const sentence = isSaid ? text : `${state}: ${text}`;
+  return code === state ? sentence : `${sentence} [${code}]`;
+}
+
+const MINUTE_MS = 60_000;
+
+function minutes(ms: number): string {
+  const whole = Math.round(ms / 1000);
+  return `${Math.floor(whole / 60)}m${String(whole % 60).padStart(2, '0')}s`;
 }
 
 function seconds(ms: number, digits: number): string {

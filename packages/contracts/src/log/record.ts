@@ -53,11 +53,16 @@ export const noteRecord = z.strictObject({
   message: z.string(),
 });
 
-/** Last record of an attempt. With `state: queued` another attempt follows. */
+/** Last record of an attempt. With `state: queued` another attempt follows. Older versions wrote neither host, time nor steps. */
 export const endRecord = z.strictObject({
   t: at,
   type: z.literal('end'),
   state: z.enum(BUILD_STATES),
+  /** The host that ran it. Absent if it never ran. */
+  host: z.string().optional(),
+  /** From the start of the attempt to its end, ms. */
+  ms: z.number().optional(),
+  steps: z.object({ total: z.int(), cached: z.int() }).optional(),
   failure: z
     .object({
       code: z.enum(FAILURE_CODES),

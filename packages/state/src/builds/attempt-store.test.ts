@@ -131,7 +131,10 @@ describe('an attempt', () => {
     expect(lines.map((line) => JSON.parse(line))).toEqual([
       { n: 1 },
       { n: 2 },
-      { t: expect.any(Number), type: 'end', state: 'succeeded' },
+      {
+        ...{ t: expect.any(Number), type: 'end', state: 'succeeded' },
+        ...{ host: 'h1', ms: expect.any(Number), steps: { total: 2, cached: 1 } },
+      },
     ]);
     expect(await state.logs.unarchived(10)).toEqual([{ buildId: id, attempt: 1 }]);
     expect(await state.attempts.settle(ref(id), { end: 'succeeded' })).toEqual(settled);

@@ -30,8 +30,16 @@ export function changeArgs(build: BuildRecord, at: number): (string | number)[] 
 
 /** The last record of an attempt's log, by the state of the build after the attempt. */
 export function endRecord(build: BuildRecord, at: number): EndRecord {
-  const failure = build.state === 'queued' ? currentAttempt(build)?.failure : build.failure;
-  return { t: at, type: 'end', state: build.state, ...(failure && { failure }) };
+  const attempt = currentAttempt(build);
+  const failure = build.state === 'queued' ? attempt?.failure : build.failure;
+  return {
+    t: at,
+    type: 'end',
+    state: build.state,
+    ...(attempt?.startedAt !== undefined && { host: attempt.host, ms: Math.max(0, at - attempt.startedAt) }),
+    ...(build.steps && build.state !== 'queued' && { steps: { ...build.steps } }),
+    ...(failure && { failure }),
+  };
 }
 
 /** How often a write is repeated because the build has changed meanwhile. */

@@ -17,7 +17,7 @@ export async function resolveId(client: KilnClient, text: string): Promise<strin
   if (buildId.safeParse(wanted).success) return wanted;
   if (!/^[0-9a-z]+$/.test(wanted)) throw new UsageError(`${JSON.stringify(text)} is not a build id`);
   if (wanted.length < MIN_CHARS) {
-    throw new UsageError(`${text}: a shortened build id needs at least ${MIN_CHARS} characters`);
+    throw new UsageError(`a shortened build id needs at least ${MIN_CHARS} characters, got ${JSON.stringify(text)}`);
   }
   const { builds } = await client.list({ limit: SEARCHED });
   const found = builds.filter(({ id }) => id.startsWith(wanted) || id.endsWith(wanted));

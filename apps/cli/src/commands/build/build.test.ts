@@ -25,6 +25,15 @@ describe('kiln build', () => {
     expect(at.stdout.text).toBe('');
   });
 
+  it('says that an image without an output stays in the build cache', async () => {
+    const said = 'kiln: no output is given, so the image stays in the build cache;';
+    cli.api.onSubmit = () => cli.succeed();
+    expect((await cli.run('build -t app:1')).err).toContain(said);
+    for (const line of ['build', 'build -t app:1 --load', 'build -t app:1 -o type=cacheonly']) {
+      expect((await cli.run(line)).err).not.toContain(said);
+    }
+  });
+
   it('prints only the image’s id with -q', async () => {
     cli.api.onSubmit = () => cli.succeed({ digest: 'sha256:manifest', configDigest: 'sha256:config' });
     const at = cli.io();
@@ -38,12 +47,15 @@ describe('kiln build', () => {
       for (let i = 1; i <= 12; i += 1) {
         cli.api.log({ t: 1_000 + i, type: 'output', step: 1, stream: 'stderr', data: `line ${i}\n` });
       }
-      cli.api.log(step({ state: 'failed', ms: 20, error: 'exit code: 2' }));
+      cli.api.log(step({ state: 'failed', ms: 20, error: 'process "/bin/sh -c make" failed: exit code: 2' }));
       const excerpt = 'Dockerfile:2\n   2 | >>> RUN make\n';
       cli.api.end('failed', { code: 'step_failed', message: 'RUN make exited with code 2', exitCode: 2, excerpt });
     };
     const at = cli.io();
     expect(await runCli(['build'], at)).toBe(1);
+    expect(at.stderr.text).toContain('#1 ERROR: failed\n\nkiln: failed\n------\n > [2/2] RUN make:');
+    // The error itself is said once, at the end.
+    expect(at.stderr.text.match(/code:? 2/g)).toHaveLength(1);
     const lines = Array.from({ length: 10 }, (_, i) => `${((i + 3) / 1000).toFixed(3)} line ${i + 3}\n`).join('');
     expect(at.stderr.text).toMatch(
       new RegExp(

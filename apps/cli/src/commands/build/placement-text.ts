@@ -1,4 +1,4 @@
-import type { PlacementInfoView } from '@kiln/contracts';
+import type { BuildView, PlacementInfoView } from '@kiln/contracts';
 import { domainText } from '@kiln/domain';
 import { duration } from '../../io/ages.ts';
 
@@ -56,9 +56,14 @@ const EXTRAS: Readonly<Record<string, string>> = {
 const HOSTS_NAMED = 6;
 
 /** Describes a reason. One that this version doesn't know is shown as it is. */
-function reasonText({ reason, limit }: Pick<Decision, 'reason' | 'limit'>): string {
+function reasonText({ reason, limit }: { readonly reason: string; readonly limit?: number | undefined }): string {
   const text = REASONS[reason] ?? reason.replaceAll('_', ' ');
   return limit === undefined ? text : `${text} (${limit})`;
+}
+
+/** Describes in a few words why a build waits: `for a, which has its cache: …`, `every host that fits is full`. */
+export function waitingText({ reason, host, limit }: NonNullable<BuildView['waiting']>): string {
+  return `${isForHost(reason) && host !== undefined ? `for ${host}, ` : ''}${reasonText({ reason, limit })}`;
 }
 
 function verdictText(verdict: string): string {
@@ -105,8 +110,9 @@ export function outcomeLines({ decidedAt, predicted, actual }: Decision): string
     lines.push(`predicted: ${start}, ${percent(warmth)} warm, runs ${duration(runMs)}`);
   }
   if (actual) {
-    const { waitedMs, runMs, end, steps } = actual;
-    const run = runMs === undefined ? 'still running' : `ran ${duration(runMs)}${end ? ` and ${endText(end)}` : ''}`;
+    const { waitedMs, runMs, end, code, steps } = actual;
+    const run =
+      runMs === undefined ? 'still running' : `ran ${duration(runMs)}${end ? ` and ${endText(end, code)}` : ''}`;
     const cached = steps ? `, ${steps.cached} of ${steps.total} steps cached` : '';
     lines.push(`actual:    started after ${duration(waitedMs)}, ${run}${cached}`);
   }
@@ -153,6 +159,15 @@ function hostText(considered: Considered): string {
   return full ? `${host} ${usedSlots}/${slots}` : `${host} ${verdictText(verdict)}`;
 }
 
-function endText(end: string): string {
-  return end === 'lost' ? 'was lost' : end === 'canceled' ? 'was canceled' : end;
+/** Describes an attempt's end. `lost` covers everything that put the build back into the queue; the failure's code says what. */
+function endText(end: string, code: string | undefined): string {
+  if (end === 'canceled') return 'was canceled';
+  return end === 'lost' ? (code !== undefined && RETURNS[code]) || 'was lost' : end;
 }
+
+const RETURNS: Readonly<Record<string, string>> = {
+  host_drained: 'was handed back, because the host was drained',
+  host_taken: 'was handed back, because the host serves other builds',
+  host_outdated: 'was handed back, because its worker is too old for this build',
+  infrastructure: 'was queued again after an error of the host',
+};

@@ -73,6 +73,19 @@ attempt 1: run on a, which has its cache (5s ago)
     );
   });
 
+  it('says why an attempt returned the build to the queue', async () => {
+    const ran = (code?: 'host_drained' | 'host_lost') => ({
+      ...{ attempt: 1, host: 'a', reason: 'cold', decidedAt: at(60), considered: [] },
+      actual: { startedAt: at(61), waitedMs: 1_000, runMs: 2_000, end: 'lost', ...(code && { code }) } as const,
+    });
+    cli.api.placement = [ran('host_drained'), ran('host_lost'), ran()];
+    const lines = (await cli.run('why aaaa')).out.split('\n').filter((line) => line.includes('actual'));
+    expect(lines).toEqual([
+      '  actual:    started after 1.0s, ran 2.0s and was handed back, because the host was drained',
+      ...Array(2).fill('  actual:    started after 1.0s, ran 2.0s and was lost'),
+    ]);
+  });
+
   it('says that no host takes builds of its trust class', async () => {
     const none = { attempt: 1, host: null, reason: 'none_untrusted', decidedAt: at(60) };
     cli.api.placement = [{ ...none, considered: [host('a', 0, 'trust_missing'), host('b', 0, 'trust_missing')] }];

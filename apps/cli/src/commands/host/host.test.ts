@@ -155,8 +155,23 @@ describe('kiln host set', () => {
 });
 
 describe('kiln host remove', () => {
+  it('refuses to remove the last hosts of the pool without --force', async () => {
+    await cli.pool.report('a');
+    expect(await run('host remove a')).toMatchObject({
+      code: 125,
+      out: '',
+      err: 'kiln: a is the only host of the pool, and no build can run without one\nAdd another host first, or use --force.\n',
+    });
+    await cli.pool.report('b');
+    expect((await run('host remove b a')).err).toContain('a, b are all hosts of the pool');
+    expect(await run('host remove b')).toMatchObject({ code: 0, out: 'b removed\n' });
+    expect(await run('host remove --force a')).toMatchObject({ code: 0, out: 'a removed\n' });
+    expect((await run('hosts')).err).toBe('kiln: no host has joined the pool\n');
+  });
+
   it('removes an empty host, and refuses a busy one with advice', async () => {
     await cli.pool.report('a');
+    await cli.pool.report('other', { labels: {} });
     const ref = await cli.pool.assigned();
     const { code, err } = await run('host remove a');
     expect(code).toBe(125);
@@ -164,7 +179,6 @@ describe('kiln host remove', () => {
     expect(err).toContain('Empty it with `kiln host drain --wait a`, or do both with `kiln host remove --force a`.');
     await finish(ref);
     expect(await run('host remove a')).toMatchObject({ code: 0, out: 'a removed\n' });
-    expect((await run('hosts')).err).toBe('kiln: no host has joined the pool\n');
   });
 
   it('with --force, waits until the builds have returned to the queue', async () => {
@@ -270,8 +284,13 @@ describe('caches that move from one host to another', () => {
 
   it('are shown with both hosts', async () => {
     await moving();
-    for (const name of ['a', 'b'])
+    for (const name of ['a', 'b']) {
       expect((await run(`hosts ${name}`)).out).toContain('\nmoving  app from a to b: saving, 2.00MB of 5.00MB\n');
+      expect(JSON.parse((await run(`hosts ${name} --json`)).out)).toMatchObject({
+        name,
+        moving: [{ from: 'a', to: 'b', repo: 'app', task: { type: 'save', progress: { bytes: 2_000_000 } } }],
+      });
+    }
   });
 
   it('are waited for by drain --wait, which says so, until they have arrived', async () => {
@@ -287,6 +306,7 @@ describe('caches that move from one host to another', () => {
 
   it('are waited for by remove, but not with --no-wait or --force', async () => {
     const id = await moving();
+    await cli.pool.report('other');
     const at = cli.io();
     const removing = run('host remove b a', at);
     await at.said('a is giving its caches');

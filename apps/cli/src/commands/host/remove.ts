@@ -16,14 +16,14 @@ export const removeCommand = clientCommand(
     summary: 'Remove hosts from the pool',
     description:
       'Remove hosts from the pool, with the slots and labels that were set for them. A worker that is still running exits. ' +
-      'Removing a host that has builds is refused without --force. While caches of a host are being copied to other hosts, ' +
-      'the command waits; drain a host first if its caches are to be copied.',
+      'Removing a host that has builds, or the only host of the pool, is refused without --force. While caches of a host are being copied to other hosts, ' +
+      'or of a drained host have yet to be, the command waits; drain a host first if its caches are to be copied.',
     operands: [1, Number.POSITIVE_INFINITY],
     flags: {
       force: {
         kind: 'bool',
         short: 'f',
-        help: "Return the hosts' builds to the queue, wait for that, and remove the hosts; don't wait for their caches",
+        help: "Return the hosts' builds to the queue, wait for that, and remove the hosts, even the last; don't wait for their caches",
       },
       'no-wait': { kind: 'bool', help: "Don't wait until caches that are being copied to other hosts have arrived" },
     },
@@ -31,17 +31,31 @@ export const removeCommand = clientCommand(
   ({ flags, client, operands, io }) =>
     untilInterrupted(
       io,
-      async (signal) =>
-        forEachHost(operands, io, async (name) => {
-          if (!flags.force && !flags['no-wait']) await waitMoved(client, name, { io, signal, quietMs: 0 });
+      async (signal) => {
+        if (!flags.force) await keepOne(client, operands);
+        return forEachHost(operands, io, async (name) => {
+          if (!flags.force && !flags['no-wait']) await waitMoved(client, name, { io, signal });
           const host = await remove(client, name, flags.force);
           if (host.state !== 'removed') return waitRemoved(client, name, { io, json: flags.json, signal });
           printHost(io, flags.json, host, `${name} removed`);
           return EXIT.ok;
-        }),
+        });
+      },
       'stopped waiting; a removal that has begun continues',
     ),
 );
+
+/** States of a host that builds nothing any more. */
+const GONE: ReadonlySet<string> = new Set(['lost', 'left', 'removing', 'removed']);
+
+/** Checks that the pool keeps a host. @throws UsageError */
+async function keepOne(client: KilnClient, names: readonly string[]): Promise<void> {
+  const alive = (await client.hosts()).filter(({ state }) => !GONE.has(state)).map(({ name }) => name);
+  if (alive.length === 0 || alive.some((name) => !names.includes(name))) return;
+  const what =
+    alive.length === 1 ? `${alive[0]} is the only host of the pool` : `${alive.join(', ')} are all hosts of the pool`;
+  throw new UsageError(`${what}, and no build can run without one\nAdd another host first, or use --force.`);
+}
 
 async function remove(client: KilnClient, name: string, force: boolean | undefined) {
   try {

@@ -7,6 +7,7 @@ import type { FlagValues } from '../../framework/flags.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import type { Io } from '../../io/output.ts';
 import { fieldLines } from '../../io/table.ts';
+import { noteLocalPool } from '../../server/local-pools.ts';
 import { buildersText } from '../host/builders-text.ts';
 import type { UP_FLAGS } from './flags.ts';
 import { type PoolSettings, readPoolSettings } from './pool-settings.ts';
@@ -19,7 +20,7 @@ export async function runUp(flags: FlagValues<typeof UP_FLAGS>, io: Io): Promise
   const settings = readPoolSettings(io.env);
   const say = (text: string) => io.err.line(text);
   try {
-    await serve(options, settings, say);
+    await serve(options, settings, io.env, say);
     return EXIT.ok;
   } catch (error) {
     say(`kiln up: ${error instanceof Error ? error.message : String(error)}`);
@@ -27,7 +28,12 @@ export async function runUp(flags: FlagValues<typeof UP_FLAGS>, io: Io): Promise
   }
 }
 
-async function serve(options: UpOptions, settings: PoolSettings, say: (text: string) => void): Promise<void> {
+async function serve(
+  options: UpOptions,
+  settings: PoolSettings,
+  env: Io['env'],
+  say: (text: string) => void,
+): Promise<void> {
   using stop = onStopSignal();
   const { logFile } = options;
   if (logFile !== '-') await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
@@ -36,9 +42,14 @@ async function serve(options: UpOptions, settings: PoolSettings, say: (text: str
     level: options.logLevel,
     ...(logFile !== '-' && { destination: pino.destination({ dest: logFile, mode: 0o600, sync: false }) }),
   });
+  process.on('uncaughtExceptionMonitor', (error) => log.fatal({ err: error }, 'uncaught exception'));
   say('kiln up: starting');
   const pool = await startPool(options, settings, log);
-  say(greeting(pool, options));
+  await using note = await noteLocalPool(env, options.dataDir).catch((error: unknown) => {
+    log.warn({ err: error }, "the user's commands cannot be told of this pool");
+    return undefined;
+  });
+  say(greeting(pool, options, note !== undefined));
   void pool.worker.left.then(() => {
     say('kiln up: this host was removed from the pool; API and scheduler keep running for other hosts');
   });
@@ -52,12 +63,16 @@ async function serve(options: UpOptions, settings: PoolSettings, say: (text: str
   say('kiln up: stopped');
 }
 
-function greeting(pool: RunningPool, options: UpOptions): string {
+/** `isFound`: whether the user's commands find the pool without being told where it is. */
+function greeting(pool: RunningPool, options: UpOptions, isFound: boolean): string {
   const { url, builders, tokenFile } = pool;
   const { name, slots, dataDir, logFile } = options;
+  const tokenText = isFound
+    ? `in ${tokenFile}; the kiln command of this user finds it there`
+    : `in ${tokenFile}; the kiln command finds it with KILN_DATA_DIR=${dataDir}`;
   const rows: [string, string][] = [
     ['API', `${url} (documentation: ${url}/docs)`],
-    ['token', `in ${tokenFile}; the kiln command of this user finds it there`],
+    ['token', tokenText],
     ['host', `${name}: ${slots} ${slots === 1 ? 'slot' : 'slots'}, ${buildersText(builders)}`],
     ...joinRows(pool, options),
     ['data', dataDir],

@@ -33,6 +33,7 @@ async function serve(options: WorkerOptions, say: (text: string) => void): Promi
     level: settings.KILN_LOG_LEVEL,
     ...(logFile !== '-' && { destination: pino.destination({ dest: logFile, mode: 0o600, sync: false }) }),
   });
+  process.on('uncaughtExceptionMonitor', (error) => log.fatal({ err: error }, 'uncaught exception'));
   const shutdown = new Shutdown();
   try {
     say(`kiln worker: joining${settings.access.type === 'join' ? ` ${settings.access.url}` : ''}`);

@@ -6,7 +6,7 @@ import { ISOLATIONS, type Isolation, TRUSTS, type Trust } from '@kiln/domain';
 import { z } from 'zod';
 import type { FlagValues } from '../../framework/flags.ts';
 import { FlagError } from '../../io/errors.ts';
-import { dataDirectory } from '../../server/find-server.ts';
+import { dataDirectory } from '../../server/local-pools.ts';
 import { LOG_LEVELS, UP_DEFAULTS, type UP_FLAGS } from './flags.ts';
 import { defaultSlots, toHostName } from './host-defaults.ts';
 

@@ -4,7 +4,7 @@ import { InvalidEnvironment } from '@kiln/runtime';
 import { type WorkerSettings, workerSettings } from '@kiln/worker';
 import type { FlagValues } from '../../framework/flags.ts';
 import { FlagError, UsageError } from '../../io/errors.ts';
-import { dataDirectory } from '../../server/find-server.ts';
+import { dataDirectory } from '../../server/local-pools.ts';
 import type { WORKER_FLAGS } from './flags.ts';
 import { defaultSlots, toHostName } from './host-defaults.ts';
 

@@ -26,7 +26,7 @@ function columns({ now }: Io): Column<TokenView>[] {
   return [
     { title: 'TOKEN', text: ({ id }) => id },
     { title: 'NAME', text: ({ name }) => name, min: 8 },
-    { title: 'TEAM', text: ({ kind, team }) => (kind === 'worker' ? '-' : team), min: 4 },
+    { title: 'TEAM', text: ({ kind, team }) => (kind === 'worker' ? '-' : team), min: 4, dispensable: 0 },
     { title: 'MAY', text: mayText, min: 10 },
     { title: 'AGE', text: ({ createdAt }) => age(Date.parse(createdAt), at), align: 'right', dispensable: 2 },
     {

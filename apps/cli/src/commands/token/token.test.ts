@@ -24,6 +24,20 @@ describe('kiln token', () => {
     expect(await run(`token revoke ${id}`)).toMatchObject({ code: 125, err: expect.stringContaining('kiln token ls') });
   });
 
+  it('lists tokens without wrapping on a terminal of 60 columns', async () => {
+    await run(
+      'token create --all-teams --scope builds:read,builds:write,logs:read,secrets:write a-name-that-is-rather-long',
+    );
+    const { out } = await cli.run('token ls', {
+      env: { KILN_TOKEN: cli.pool.token },
+      terminal: { columns: 60, rows: 24 },
+    });
+    const lines = out.trimEnd().split('\n');
+    expect(lines.length).toBeGreaterThan(1);
+    expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(60);
+    expect(lines[0]).toMatch(/^TOKEN +NAME +MAY +EXPIRES$/);
+  });
+
   it('prints JSON with --json', async () => {
     const line = 'token create --json --all-teams -s builds:read,logs:read --untrusted --expires never board';
     const created = createdToken.parse(JSON.parse((await run(line)).out));

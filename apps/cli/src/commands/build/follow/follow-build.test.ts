@@ -16,6 +16,7 @@ describe('Ctrl-C', () => {
     cli.api.log(step({ state: 'canceled' }));
     cli.api.end('canceled', { code: 'canceled', message: 'canceled' });
     expect(await running).toBe(130);
+    expect(at.stderr.text).toMatch(new RegExp(`kiln: canceled\\nbuild ${cli.api.build.id} canceled\\n$`));
     expect(cli.api.seen.filter(({ path }) => path.endsWith('/cancel'))).toHaveLength(1);
   });
 
