@@ -61,7 +61,7 @@ export class RunModes {
     await using builder = await fresh.make(`${request.buildId}-${request.attempt}`);
     await note(host, request, `builder of its own started in ${host.now() - startedAt} ms, for cache mode ${mode}`);
     const { name, buildxConfig, connectBuildkit } = builder;
-    const own = { ...host, builder: name, connectBuildkit, paths: { ...host.paths, buildxConfig } };
+    const own = { ...host, builder: name, connectBuildkit, stall: undefined, paths: { ...host.paths, buildxConfig } };
     // What is wrong with such a builder ends with it.
     const { fault: _, ...outcome } = await this.#runExporting(own, request, signal);
     return outcome;

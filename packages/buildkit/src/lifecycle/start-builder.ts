@@ -9,7 +9,9 @@ import { enforcesFrontends } from '../run/check-frontend.ts';
 import type { RunHost } from '../run/run-host.ts';
 import { RunOwner } from '../run/run-owner.ts';
 import type { ContextSource, RunRequest } from '../run/run-request.ts';
+import { STALLED_AFTER_MS } from '../run/stall-watch.ts';
 import { proxyEnv } from '../settings/proxy.ts';
+import { daemonActivity } from '../tool/daemon-activity.ts';
 import { runCommand } from '../tool/run-command.ts';
 import { ToolContainer } from '../tool/tool-container.ts';
 import { TREE_PROGRAMS, toolPaths, writeDeadline, writeToolScripts } from '../tool/tool-scripts.ts';
@@ -126,6 +128,13 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
     proxy: options.settings?.proxy,
     sourcePolicy: (source: ContextSource) => egress.sourcePolicy(source),
     refusedCaches: (request: RunRequest) => egress.refusedCaches(request),
+    stall:
+      driver === 'docker'
+        ? undefined
+        : {
+            afterMs: options.stalledAfterMs ?? STALLED_AFTER_MS,
+            activity: () => daemonActivity(engine, containerOf(builder)),
+          },
     log: options.log,
     now: Date.now,
   };
