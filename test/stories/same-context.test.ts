@@ -198,6 +198,81 @@ test('a commit, a checkout of it, and docker buildx build of either give the sam
     expect(await layerOf(file, { times: false }), title).toEqual(expected);
 });
 
+/** Makes an image of one file; returns its tag. */
+async function tinyImage(dir: string): Promise<string> {
+  const tag = `kiln.local/tiny:${randomUUID().slice(0, 8)}`;
+  await mkdir(dir);
+  await writeFile(join(dir, 'Dockerfile'), 'FROM scratch\nCOPY Dockerfile /of-image\n');
+  await command('docker', ['buildx', '--builder', 'default', 'build', '--load', '--tag', tag, dir]);
+  onTestFinished(async () => {
+    await command('docker', ['rmi', '--force', tag]);
+  });
+  return tag;
+}
+
+/** Writes an image as an OCI layout; returns the digest of its manifest. */
+async function writeLayout(dir: string, image: string): Promise<string> {
+  await mkdir(dir);
+  await command('sh', ['-c', 'docker save "$0" | tar --extract --directory "$1"', image, dir]);
+  const index = JSON.parse(await readFile(join(dir, 'index.json'), 'utf8')) as { manifests: { digest: string }[] };
+  return index.manifests[0]?.digest ?? '';
+}
+
+/** Makes a repository with one file in a directory; returns its URL. */
+async function repositoryOf(dir: string): Promise<string> {
+  const server = await GitServer.start();
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  await mkdir(join(dir, 'sub'), { recursive: true });
+  await writeFile(join(dir, 'sub/of-commit'), 'commit');
+  const git = (...args: string[]) =>
+    command('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.org', ...args], { cwd: dir });
+  await git('init', '--quiet');
+  await git('add', '--all');
+  await git('commit', '--quiet', '--message=one');
+  await git('push', '--quiet', join(server.root, 'app.git'), 'HEAD:refs/heads/main');
+  return server.url();
+}
+
+test('named contexts (a directory, a commit, an image, an OCI layout) give the same layers as with docker buildx build', async () => {
+  const dir = await tempDir();
+  const [context, lib] = [join(dir, 'context'), join(dir, 'lib')];
+  await mkdir(context);
+  await writePlain(lib);
+  await writeRest(lib);
+  const image = await tinyImage(join(dir, 'image'));
+  const digest = await writeLayout(join(dir, 'layout'), image);
+  const copies = ['lib', 'src', 'img', 'layout', 'stage'].map((name) => `COPY --from=${name} . /${name}/`);
+  await writeFile(
+    join(context, 'Dockerfile'),
+    ['FROM scratch AS stage', 'COPY nothing /', 'FROM scratch', ...copies].join('\n'),
+  );
+  const named = [
+    ...[`lib=${lib}`, `src=${await repositoryOf(join(dir, 'work'))}#main:sub`, `img=docker-image://${image}`],
+    ...[`layout=oci-layout://${join(dir, 'layout')}@${digest}`, `stage=${join(dir, 'image')}`],
+  ].flatMap((value) => ['--build-context', value]);
+  const flags = ['--builder', 'default', 'build', '--no-cache', `--output=type=tar,dest=${join(dir, 'buildx')}`];
+  await command('docker', ['buildx', ...flags, ...named, context]);
+  const kiln = await KilnCommand.of(pool(), join(dir, 'home'));
+  const repo = randomUUID();
+  const build = (file: string) =>
+    kiln.run('build', '--no-cache', '--repo', repo, `--output=type=tar,dest=${file}`, ...named, context);
+  expect((await build(join(dir, 'kiln'))).stderr).toMatch(/lib: \d+ files, .*kB; \d+ files, .* sent/);
+
+  const expected = await layerOf(join(dir, 'buildx'), { times: true });
+  const names = expected.map((line) => line.split(' ').at(-1));
+  expect(names).toEqual(
+    expect.arrayContaining(['img/of-image', 'layout/of-image', 'lib/f4755', 'src/of-commit', 'stage/Dockerfile']),
+  );
+  expect(names).not.toContain('lib/ignored');
+  const withoutCommit = (lines: readonly string[]) => lines.filter((line) => !line.includes(' src/'));
+  expect(withoutCommit(await layerOf(join(dir, 'kiln'), { times: true }))).toEqual(withoutCommit(expected));
+
+  const again = await build(join(dir, 'again'));
+  expect(again.stderr).toMatch(/lib: \d+ files, .*; nothing to send/);
+  const missing = kiln.run('build', '--build-context', `lib=${join(dir, 'gone')}`, context);
+  await expect(missing).rejects.toThrow(/--build-context lib=…: .*\/gone doesn't exist/);
+});
+
 test('a file that its owner may not read is refused by name, rather than empty in the image', async () => {
   const tar = pack();
   tar.entry({ name: 'Dockerfile' }, DOCKERFILE);

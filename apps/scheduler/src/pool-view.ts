@@ -67,6 +67,11 @@ export class PoolView {
     return this.#hosts.byName;
   }
 
+  /** Returns the digest of a host's inventory by which placement decides. */
+  judgedInventory(name: string): string | undefined {
+    return this.#hosts.judgedInventory(name);
+  }
+
   /** ms since the epoch; never goes back, even if the machine's clock does. */
   get now(): number {
     this.#latest = Math.max(this.#latest, this.#deps.now());
@@ -125,6 +130,15 @@ export class PoolView {
   left(id: string): void {
     this.#offered.delete(id);
     if (this.pending.delete(id) && !this.#withheld.delete(id)) this.#pool.buildLeft(id, this.now);
+  }
+
+  /** Offers placement a build as one that any host can take, whatever its platforms. */
+  tryAnywhere(id: string): void {
+    const waiting = this.pending.get(id);
+    if (!waiting) return;
+    const build = { ...waiting.build, platforms: [], platformsUnsure: false };
+    this.pending.set(id, { ...waiting, build });
+    this.#offer(id, build, waiting.owners);
   }
 
   /** Whether a live host still runs an attempt of the build that Redis has lost, and is about to stop it. */

@@ -32,6 +32,7 @@ export type {
   CacheArchive,
   CommitDockerfile,
   ContextSource,
+  ContextTree,
   GitCheckout,
   RunObserver,
   RunRequest,

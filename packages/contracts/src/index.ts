@@ -149,12 +149,18 @@ export {
 } from './http/access.ts';
 export { type AuditEntry, auditEntry, auditId, auditQuery } from './http/audit.ts';
 export {
+  gitSource,
+  type NamedContext,
+  type NamedContextInput,
+  type UploadedContext,
+  uploadedContexts,
+} from './http/build-contexts.ts';
+export {
   type BuildRequest,
   type BuildRequestInput,
   type BuildSpec,
   buildRequest,
   buildSpec,
-  gitSource,
   outputSpec,
   secretRepoOf,
   storedSecretsOf,

@@ -49,6 +49,7 @@ export interface NewBuild {
   /** Id of the pull request that it builds, by `SubjectStore`. */
   readonly pullRequest?: string | undefined;
   readonly clonesWith?: BuildRecord['clonesWith'];
+  readonly createdBy?: BuildRecord['createdBy'];
   /** Default: trusted. */
   readonly trust?: Trust;
   /** Principal whose limits apply beside those of the team. */
@@ -60,6 +61,8 @@ export interface NewBuild {
   /** Limits on its artifact, and on everything that its team stores, bytes. */
   readonly maxArtifactBytes?: number | undefined;
   readonly maxStoredBytes?: number | undefined;
+  /** Platforms for which it runs programs, if its Dockerfile says. Absent: unknown. */
+  readonly runPlatforms?: readonly string[];
   /** How long it may wait for a host if its request doesn't say, ms. Absent: without limit. */
   readonly queueTimeoutMs?: number | undefined;
   /** What rules grant it although it is untrusted. Default: nothing. */
@@ -114,6 +117,8 @@ export interface HostState {
   readonly caches: ReadonlyMap<string, HostCache>;
   /** The inventory published last, if any. */
   readonly inventory?: PublishedInventory;
+  /** Identifies that inventory, also one of a newer version, which `inventory` lacks. */
+  readonly inventoryDigest?: string;
 }
 
 export interface PublishedInventory extends HostInventory {

@@ -58,4 +58,4 @@ export type {
   Listing,
   TreeSource,
 } from './working/tree-source.ts';
-export { commonTime, padding, secondsText, tarEnd, tarHeaders } from './working/write-tar.ts';
+export { commonTime, padding, paxHeaders, secondsText, tarEnd, tarHeaders } from './working/write-tar.ts';

@@ -1,6 +1,6 @@
 import { noteUse, type TreeStore } from '@kiln/blobs';
-import { type BuildRequest, type BuildSpec, cacheOfMode, contextKey } from '@kiln/contracts';
-import { isTerminal, leastTrust, type Principal, type PushRule } from '@kiln/domain';
+import { type BuildRequest, type BuildSpec, cacheOfMode, contextKey, uploadedContexts } from '@kiln/contracts';
+import { creatorOf, isTerminal, leastTrust, type Principal, type PushRule } from '@kiln/domain';
 import {
   type BuildSecretReader,
   type Idempotency,
@@ -12,7 +12,8 @@ import {
 } from '@kiln/state';
 import type { Digest } from '@kiln/trees';
 import { grantTo } from '../access/admit-request.ts';
-import { requireTree } from '../contexts/require-tree.ts';
+import { dockerfilePlatforms } from '../contexts/dockerfile-platforms.ts';
+import { requireContexts, requireTree } from '../contexts/require-tree.ts';
 import type { StagedContext } from '../contexts/stage-context.ts';
 import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import { type BuildRules, queueFull } from '../limits/build-rules.ts';
@@ -38,7 +39,7 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 /** What every submission needs, whether over HTTP, by a schedule or by a webhook. */
 export interface SubmissionDeps {
   readonly builds: Builds;
-  readonly trees: Pick<TreeStore, 'tree' | 'file' | 'directory'>;
+  readonly trees: Pick<TreeStore, 'tree' | 'file' | 'directory' | 'open'>;
   /** Has the contexts that were uploaded to an older version. */
   readonly blobs: Pick<MeteredBlobs, 'touch'>;
   /** For how long a context is kept after its last use, ms. */
@@ -98,6 +99,7 @@ export async function submitBuild(
   checkKey(key);
   await requireSecrets(request, principal.trust, buildSecrets);
   const source = await keptSource(request, context, trees, rules);
+  checkContextSize(await requireContexts(request, trees), rules, 'buildContexts');
   const { secrets, registryLogins, ...rest } = request;
   const { clientLogins, logins } = keptLogins({ registryLogins }, principal.trust, takesClientLogins);
   const asked: BuildSpec = {
@@ -107,13 +109,16 @@ export async function submitBuild(
   const cache = asked.cache ?? cacheOfMode((await defaultMode(asked, modeDefaults)) ?? 'warm', asked.tags);
   const spec: BuildSpec = { ...asked, ...(cache && { cache }) };
   const granted = grantTo(spec, principal.trust, untrustedPush);
+  const runs = await dockerfilePlatforms(spec, trees);
   return accept(builds, {
     ...rules.acceptance,
     repo: repoOf(spec),
     spec,
     secrets,
+    ...(runs && { runPlatforms: runs }),
     ...(logins && { logins }),
     trust: principal.trust,
+    createdBy: creatorOf(principal),
     ...(granted && { granted }),
     ...(pullRequest !== undefined && { pullRequest }),
     ...(clonesWith && { clonesWith }),
@@ -148,6 +153,7 @@ export async function retryBuild(id: string, key: RequestKey | undefined, deps: 
   const rules = await rulesFor(principal, record.team);
   await rules.checkTargets(spec);
   if (spec.source.type === 'upload') await requireStored(record.team, spec.source, rules, deps);
+  await requireContextsStored(spec, rules, deps.trees);
   const secrets = spec.secrets.length > 0 ? await builds.secretsOf(id) : {};
   if (!secrets) throw notRetriable('secrets', 'secrets that are no longer stored', 'a new build with its secrets');
   return accept(builds, {
@@ -156,7 +162,9 @@ export async function retryBuild(id: string, key: RequestKey | undefined, deps: 
     spec,
     secrets,
     trust,
+    createdBy: creatorOf(principal),
     ...(granted && { granted }),
+    ...(record.runPlatforms && { runPlatforms: record.runPlatforms }),
     retryOf: id,
     ...(record.pullRequest !== undefined && { pullRequest: record.pullRequest }),
     ...(record.clonesWith && { clonesWith: record.clonesWith }),
@@ -174,9 +182,9 @@ async function accept(builds: Builds, build: NewBuild): Promise<Accepted> {
 }
 
 /** @throws ApiProblem `body_too_large` */
-function checkContextSize(sizeBytes: number, { contextBytes }: BuildRules): void {
+function checkContextSize(sizeBytes: number, { contextBytes }: BuildRules, field = 'context'): void {
   if (contextBytes === undefined || sizeBytes <= contextBytes) return;
-  throw fieldProblem('body_too_large', 'context', `${sizeBytes} bytes`, `at most ${contextBytes} bytes`);
+  throw fieldProblem('body_too_large', field, `${sizeBytes} bytes`, `at most ${contextBytes} bytes`);
 }
 
 function notRetriable(field: string, got: string, expected: string): ApiProblem {
@@ -231,4 +239,20 @@ async function requireStored(
   if ((tree && hasTimes) || tar) return checkContextSize(tree?.fileBytes ?? tar?.sizeBytes ?? 0, rules);
   const expected = 'a new build with the context uploaded again';
   throw notRetriable('source.digest', 'a context that is no longer stored', expected);
+}
+
+/** Checks that the named contexts of an ended build are still stored. @throws ApiProblem `not_retriable`, `body_too_large` */
+async function requireContextsStored(
+  { team, buildContexts }: BuildSpec,
+  rules: BuildRules,
+  trees: SubmissionDeps['trees'],
+): Promise<void> {
+  for (const { name, digest, times } of uploadedContexts(buildContexts)) {
+    const tree = await trees.tree(team, digest as Digest);
+    const hasTimes = times === undefined || (await trees.file(team, times as Digest)) !== undefined;
+    if (tree && hasTimes) continue;
+    const expected = 'a new build with the context uploaded again';
+    throw notRetriable(`buildContexts.${name}.digest`, 'a context that is no longer stored', expected);
+  }
+  checkContextSize(await requireContexts({ team, buildContexts }, trees), rules, 'buildContexts');
 }

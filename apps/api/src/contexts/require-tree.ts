@@ -1,4 +1,5 @@
 import type { TreeStore, TreeTotals } from '@kiln/blobs';
+import { type BuildSpec, uploadedContexts } from '@kiln/contracts';
 import {
   byteString,
   type Digest,
@@ -31,20 +32,61 @@ export async function requireTree(
   { digest, times, dockerfile }: NamedTree,
   trees: StoredTrees,
 ): Promise<TreeTotals> {
-  const totals = await trees.tree(team, digest);
-  if (!totals) throw notFound('digest', digest, 'the digest of a stored context; upload it again');
+  const at = ['source'];
+  const totals = await requireStoredTree(team, digest, at, trees);
   await requireDockerfile(digest, dockerfile, totals.entries, (each) => trees.directory(team, each));
-  if (times === undefined) return totals;
+  await requireTimes(team, times, totals, at, trees);
+  return totals;
+}
+
+/**
+ * Checks that a team has the directories that a build names as further contexts, which counts as a use.
+ * @returns the bytes of all their files @throws ApiProblem `context_not_found`, `context_invalid`
+ */
+export async function requireContexts(
+  { team, buildContexts }: Pick<BuildSpec, 'team' | 'buildContexts'>,
+  trees: StoredTrees,
+): Promise<number> {
+  let fileBytes = 0;
+  for (const { name, digest, times } of uploadedContexts(buildContexts)) {
+    const at = ['buildContexts', name];
+    // The schema has checked their form.
+    const totals = await requireStoredTree(team, digest as Digest, at, trees);
+    await requireTimes(team, times as Digest | undefined, totals, at, trees);
+    fileBytes += totals.fileBytes;
+  }
+  return fileBytes;
+}
+
+async function requireStoredTree(
+  team: string,
+  digest: Digest,
+  at: readonly string[],
+  trees: StoredTrees,
+): Promise<TreeTotals> {
+  const totals = await trees.tree(team, digest);
+  if (!totals) throw notFound([...at, 'digest'], digest, 'the digest of a stored context; upload it again');
+  return totals;
+}
+
+async function requireTimes(
+  team: string,
+  times: Digest | undefined,
+  { entries }: TreeTotals,
+  at: readonly string[],
+  trees: StoredTrees,
+): Promise<void> {
+  if (times === undefined) return;
+  const field = [...at, 'times'];
   const bytes = await trees.file(team, times);
-  if (bytes === undefined) throw notFound('times', times, 'the digest of a stored file; upload it again');
-  if (bytes !== totals.entries * TIME_BYTES)
+  if (bytes === undefined) throw notFound(field, times, 'the digest of a stored file; upload it again');
+  if (bytes !== entries * TIME_BYTES)
     throw fieldProblem(
       'context_invalid',
-      ['source', 'times'],
+      field,
       `a file of ${bytes} bytes`,
-      `${TIME_BYTES} bytes for each of ${totals.entries} entries`,
+      `${TIME_BYTES} bytes for each of ${entries} entries`,
     );
-  return totals;
 }
 
 /**
@@ -85,6 +127,6 @@ export async function requireDockerfile(
     );
 }
 
-function notFound(field: string, got: string, expected: string): ApiProblem {
-  return fieldProblem('context_not_found', ['source', field], got, expected);
+function notFound(field: readonly string[], got: string, expected: string): ApiProblem {
+  return fieldProblem('context_not_found', field, got, expected);
 }

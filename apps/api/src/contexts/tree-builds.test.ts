@@ -46,6 +46,36 @@ describe('a build of a tree that was uploaded before', () => {
     expect(await answer.json()).toMatchObject({ request: { source: { digest }, mtimes: 'stable' } });
   });
 
+  test.each<[string, TreeSpecs, string, readonly string[] | undefined]>([
+    ['that runs something', { Dockerfile: 'FROM debian\nRUN make' }, 'Dockerfile', ['linux/arm64']],
+    ['that only copies', { Dockerfile: 'FROM scratch\nCOPY a /', a: 'a' }, 'Dockerfile', []],
+    [
+      'in a directory, found through a link, and longer than what is stored with the directory',
+      {
+        build: { in: { a: 'x', 'Dockerfile.x': `FROM debian\n${'# comment\n'.repeat(4_000)}RUN make` } },
+        Dockerfile: { link: 'build/Dockerfile.x' },
+      },
+      'Dockerfile',
+      ['linux/arm64'],
+    ],
+    [
+      'after other files in its directory',
+      { build: { in: { a: 'FROM debian\nRUN make', b: 'FROM scratch\nCOPY a /' } } },
+      'build/b',
+      [],
+    ],
+    ['of another frontend', { Dockerfile: '# syntax=example.org/x\nRUN make' }, 'Dockerfile', undefined],
+  ])('notes the platforms for which it runs programs, by a Dockerfile %s', async (_, specs, dockerfile, runs) => {
+    await start();
+    const digest = await send(specs);
+    const { id } = (await (
+      await submit({ digest }, { platforms: ['linux/arm64/v8'], dockerfile })
+    ).json()) as BuildView;
+    expect((await api.state.builds.record(id))?.runPlatforms).toEqual(runs);
+    const plain = (await (await submit({ digest }, { dockerfile })).json()) as BuildView;
+    expect(await api.state.builds.record(plain.id)).not.toHaveProperty('runPlatforms');
+  });
+
   test('needs the Dockerfile in the tree, found through links that stay inside', async () => {
     await start();
     const digest = await send({
@@ -100,6 +130,35 @@ describe('a build of a tree that was uploaded before', () => {
     expect((await sendParts(api, tree.parts, '', headers)).status).toBe(200);
     const answer = await submit({ digest: tree.root }, {}, headers);
     expect(await answer.json()).toMatchObject({ trust: 'untrusted', team: 'web' });
+  });
+
+  test('may name further directories, which the team must have, with their times', async () => {
+    await start();
+    const digest = await send({ Dockerfile: 'FROM scratch' });
+    const lib = await send({ 'lib.c': 'int l;', more: { in: { x: 'x' } } });
+    const [right, wrong] = [filePart(Buffer.alloc(24, 1)), filePart(Buffer.alloc(16, 1))];
+    expect((await sendParts(api, [right, wrong])).status).toBe(200);
+    const named = (fields: object) =>
+      submit({ digest }, { buildContexts: { lib: { type: 'upload', digest: lib, ...fields } } });
+    expect(await (await named({ times: right.digest })).json()).toMatchObject({
+      request: { buildContexts: { lib: { type: 'upload', digest: lib, times: right.digest } } },
+    });
+    expect(await problemIn(await named({ times: wrong.digest }))).toMatchObject({
+      ...{ code: 'context_invalid' },
+      errors: [{ field: 'buildContexts.lib.times', got: 'a file of 16 bytes' }],
+    });
+    const { headers } = await api.token({ scopes: BUILDS });
+    const own = treeOf({ Dockerfile: 'FROM scratch' });
+    expect((await sendParts(api, own.parts, '', headers)).status).toBe(200);
+    const buildContexts = { lib: { type: 'oci-layout', digest: lib, image: ':latest' } };
+    expect(await problemIn(await submit({ digest: own.root }, { buildContexts }, headers))).toMatchObject({
+      ...{ code: 'context_not_found', errors: [{ field: 'buildContexts.lib.digest', got: lib }] },
+    });
+    const git = { source: { type: 'git', url: 'https://example.org/a.git' }, buildContexts: { 'UPPER=': {} } };
+    expect(await problemIn(await api.post('/v1/builds', git))).toMatchObject({
+      ...{ code: 'invalid_request' },
+      errors: [{ field: 'buildContexts["UPPER="]', expected: 'the name of a stage or image, in lower case' }],
+    });
   });
 
   test('is refused if the team’s limit is lower than the bytes of its files', async () => {
@@ -252,20 +311,30 @@ describe('the sweep of trees', () => {
   test('keeps the trees and times of builds until they have ended, and then counts nothing any longer', async () => {
     await start();
     const digest = await send({ Dockerfile: 'FROM scratch', src: { in: { big: 'b'.repeat(50_000) } } });
+    const lib = await send({ lib: 'named' });
     await send({ other: 'tree' });
     const times = filePart(Buffer.alloc(24));
     await sendParts(api, [times]);
-    const answer = await submit({ digest, times: times.digest }, { mtimes: 'submitted' });
+    const buildContexts = { lib: { type: 'upload', digest: lib } };
+    const answer = await submit({ digest, times: times.digest }, { mtimes: 'submitted', buildContexts });
     const { id } = (await answer.json()) as BuildView;
     await age();
     expect(await sweep()).toBe(1);
     const kept = await Array.fromAsync(api.blobs.list('trees'), ({ sizeBytes }) => sizeBytes);
-    expect(kept).toHaveLength(4);
+    expect(kept).toHaveLength(5);
     expect(await api.state.storage.usedBy('default')).toBe(kept.reduce((sum, bytes) => sum + bytes, 0));
     await api.fetch(`/v1/builds/${id}/cancel`, { method: 'POST' });
-    expect(await sweep()).toBe(4);
+    expect(await sweep()).toBe(5);
     expect(await api.state.storage.usedBy('default')).toBe(0);
-    expect(await problemIn(await api.post(`/v1/builds/${id}/retry`, ''))).toMatchObject({ code: 'not_retriable' });
+    const retry = () => api.post(`/v1/builds/${id}/retry`, '');
+    expect(await problemIn(await retry())).toMatchObject({ code: 'not_retriable' });
+    await send({ Dockerfile: 'FROM scratch', src: { in: { big: 'b'.repeat(50_000) } } });
+    await sendParts(api, [times]);
+    expect(await problemIn(await retry())).toMatchObject({
+      ...{ code: 'not_retriable', errors: [{ field: 'buildContexts.lib.digest' }] },
+    });
+    await send({ lib: 'named' });
+    expect((await retry()).status).toBe(202);
   });
 
   test('sweeps the other teams’ trees if one team’s cannot be read, and forgets teams without objects', async () => {

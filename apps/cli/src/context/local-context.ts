@@ -1,10 +1,11 @@
-import { readFile, realpath, stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { OUTSIDE_DOCKERFILE } from '@kiln/contracts';
 import { byteString } from '@kiln/trees';
 import { UsageError } from '../io/errors.ts';
 import { type ContextDirectory, type ContextFile, fileNode } from './context-tree.ts';
 import { readIgnoreFile } from './ignore-pattern.ts';
+import { readFirst } from './read-first.ts';
 import { walkContext } from './walk.ts';
 
 /** A local directory that is ready to be hashed and sent. */
@@ -44,7 +45,8 @@ export async function readLocalContext(input: LocalContextOptions): Promise<Loca
 function withFile(directory: ContextDirectory, file: ContextFile | undefined): ContextDirectory {
   if (!file) return directory;
   const others = directory.children.filter(({ name }) => name !== file.name);
-  return { ...directory, children: [...others, file].sort((a, b) => (a.name < b.name ? -1 : 1)) };
+  const children = [...others, file].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return { ...directory, children, packed: undefined };
 }
 
 async function demandDirectory(root: string, given: string): Promise<void> {
@@ -122,17 +124,6 @@ export function dockerfileNode(bytes: Uint8Array): ContextFile {
 export function dockerfileContext(bytes: Uint8Array): Pick<LocalContext, 'dockerfile' | 'tree'> {
   const empty = { type: 'directory', name: byteString(''), path: byteString(''), mode: 0o755, mtimeNs: 0n } as const;
   return { dockerfile: OUTSIDE_DOCKERFILE, tree: { ...empty, children: [dockerfileNode(bytes)] } };
-}
-
-async function readFirst(paths: readonly string[]): Promise<{ path: string; text: string } | undefined> {
-  for (const path of paths) {
-    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined;
-      throw new UsageError(`can't read ${path}: ${error.message}`);
-    });
-    if (text !== undefined) return { path, text };
-  }
-  return undefined;
 }
 
 /** Returns the last part of a directory's path. */

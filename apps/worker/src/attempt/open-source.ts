@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
-import type { ContextSource } from '@kiln/buildkit';
-import type { BuildSpec } from '@kiln/contracts';
+import type { ContextSource, ContextTree } from '@kiln/buildkit';
+import { type BuildSpec, uploadedContexts } from '@kiln/contracts';
 import type { BuildRecord } from '@kiln/domain';
 import type { GitGuard } from '@kiln/git';
 import type { AttemptRef, AttemptStore } from '@kiln/state';
@@ -61,6 +61,22 @@ export async function openSource(
     checkOut: (domain, running) =>
       checkOutCommit(mirrors, domain, { ...place, authorization, dockerfile: spec.dockerfile }, running),
   };
+}
+
+/** Opens the directories that a build uploaded as further contexts. */
+export function openContexts(
+  { trees }: Pick<SourceDeps, 'trees'>,
+  { team, buildContexts }: Pick<BuildSpec, 'team' | 'buildContexts'>,
+): ContextTree[] {
+  return uploadedContexts(buildContexts).map(({ name, digest, times }) => {
+    const reader = trees(team);
+    return {
+      name,
+      id: digest,
+      open: (spoolFile) => new MerkleSource(digest as Digest, reader, { spoolFile }),
+      ...(times !== undefined && { times: submittedTimes(reader, times as Digest) }),
+    };
+  });
 }
 
 function uploadedTree(

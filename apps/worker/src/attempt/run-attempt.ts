@@ -18,7 +18,7 @@ import type { AttemptRecorder, AttemptRecorders } from '../traces/attempt-record
 import { rethrowRefusal } from './artifact-refusal.ts';
 import { attemptSecrets, NoSecrets, type SecretDeps } from './attempt-secrets.ts';
 import { LogWriter } from './log-writer.ts';
-import { openSource, type SourceDeps } from './open-source.ts';
+import { openContexts, openSource, type SourceDeps } from './open-source.ts';
 import { referenceMemory } from './reference-memory.ts';
 import { SourceUnresolved } from './source-unresolved.ts';
 
@@ -168,6 +168,7 @@ async function execute(
         trust,
         repo,
         source: recorder?.source(source) ?? source,
+        contexts: openContexts(deps, spec),
         secrets,
         registryLogins,
         hidden,

@@ -119,6 +119,7 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
     trees,
     builder,
     features: featuresOf(help),
+    platforms: info.platforms,
     // buildx asks whether the driver builds for several platforms, which the engine's own BuildKit does only with its newer image store.
     attests: driver !== 'docker' || !sizesAreFloors,
     connectBuildkit,

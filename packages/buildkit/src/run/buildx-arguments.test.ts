@@ -84,6 +84,30 @@ test('passes everything that a request can contain', () => {
   ]);
 });
 
+test('passes named contexts, uploaded ones as directories of the host', () => {
+  const digest = `sha256:${'a'.repeat(64)}`;
+  const buildContexts = {
+    'alpine:3': { type: 'image', ref: 'r.example/alpine:3' },
+    src: { type: 'git', url: 'https://example.org/a', ref: 'main', subdir: 'sub' },
+    head: { type: 'git', url: 'https://example.org/a.git' },
+    lib: { type: 'upload', digest },
+    img: { type: 'oci-layout', digest, image: ':v1' },
+  };
+  const contextDirs = new Map([
+    ['lib', '/run/1/contexts/0'],
+    ['img', '/run/1/contexts/1'],
+  ]);
+  const given = argumentsOf({ buildContexts }, { contextDirs });
+  expect(given.filter((arg) => arg.startsWith('--build-context='))).toEqual([
+    '--build-context=alpine:3=docker-image://r.example/alpine:3',
+    '--build-context=src=https://example.org/a.git#main:sub',
+    '--build-context=head=https://example.org/a.git',
+    '--build-context=lib=/run/1/contexts/0',
+    '--build-context=img=oci-layout:///run/1/contexts/1:v1',
+  ]);
+  expect(() => argumentsOf({ buildContexts })).toThrow('no directory for the context lib');
+});
+
 test.each([
   ['none', '--output=type=cacheonly'],
   ['push', '--push'],

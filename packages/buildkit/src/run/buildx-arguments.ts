@@ -30,6 +30,8 @@ export interface BuildxInvocation {
         readonly dockerfile?: string;
       }
     | { readonly type: 'directory'; readonly path: string; readonly dockerfile: string };
+  /** Absolute paths of the uploaded directories of `spec.buildContexts`, by name. */
+  readonly contextDirs?: ReadonlyMap<string, string>;
   readonly secrets: readonly SecretPlace[];
   readonly metadataFile: string;
   readonly internal?: RunRequest['internal'];
@@ -71,6 +73,7 @@ export function buildxArguments(invocation: BuildxInvocation): string[] {
     `--file=${context.dockerfile ?? spec.dockerfile}`,
     ...optional('--target', spec.target),
     ...pairs('--build-arg', buildArgs),
+    ...namedContexts(spec, invocation.contextDirs),
     ...(internal && context.type === 'directory' ? [`--build-context=${internal.contextName}=${context.path}`] : []),
     ...pairs('--label', spec.labels),
     ...(spec.platforms.length > 0 ? [`--platform=${spec.platforms.join(',')}`] : []),
@@ -88,6 +91,17 @@ export function buildxArguments(invocation: BuildxInvocation): string[] {
     ...(features.cpusFlag ? optional('--cpus', spec.resources.cpus) : []),
     context.type === 'directory' ? context.path : gitContext(context),
   ];
+}
+
+function namedContexts({ buildContexts = {} }: BuildSpec, dirs: ReadonlyMap<string, string> = new Map()): string[] {
+  return Object.entries(buildContexts).map(([name, context]) => {
+    const flag = `--build-context=${name}=`;
+    if (context.type === 'image') return `${flag}docker-image://${context.ref}`;
+    if (context.type === 'git') return `${flag}${gitContext({ ...context, commit: context.ref })}`;
+    const dir = dirs.get(name);
+    if (dir === undefined) throw new Error(`no directory for the context ${name}`);
+    return context.type === 'upload' ? `${flag}${dir}` : `${flag}oci-layout://${dir}${context.image}`;
+  });
 }
 
 /** `cacheonly` keeps the engine from storing an untagged image. */

@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { OUTSIDE_DOCKERFILE } from '@kiln/contracts';
@@ -58,6 +58,20 @@ export async function unpackContext(
     path,
     dockerfile: await placeDockerfile(path, found(tree, dockerfile), dockerfile, join(dir, 'dockerfile')),
   };
+}
+
+/** Unpacks a tar into `<dir>/contexts/<number>`; returns the path. @throws ContextUnusable @throws the signal's AbortError */
+export async function unpackNamedContext(
+  tar: Readable,
+  number: number,
+  { dir, modesFile }: ContextPlace,
+  signal: AbortSignal,
+): Promise<string> {
+  const path = join(dir, 'contexts', String(number));
+  await mkdir(join(dir, 'contexts'), { recursive: true });
+  const { setIdModes } = await unpack(tar, path, signal);
+  await noteModes(setIdModes, path, modesFile);
+  return path;
 }
 
 async function opened(open: () => Promise<Readable>): Promise<Readable> {
@@ -120,7 +134,7 @@ export function noBuildFile(error: NoBuildFile, dockerfile: string): ContextUnus
 
 async function noteModes(modes: Unpacked['setIdModes'], context: string, modesFile: string): Promise<void> {
   const noted = [...modes].map(([path, mode]) => `${mode.toString(8).padStart(4, '0')}\0${join(context, path)}\0`);
-  if (noted.length > 0) await writeFile(modesFile, noted.join(''));
+  if (noted.length > 0) await appendFile(modesFile, noted.join(''));
 }
 
 /** Copies the Dockerfile, always with an ignore file of its own, so that BuildKit doesn't look for another. */

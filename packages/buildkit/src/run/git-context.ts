@@ -2,7 +2,8 @@ import { trimEnd } from '@kiln/domain';
 
 export interface GitContext {
   readonly url: string;
-  readonly commit: string;
+  /** Or another ref. Default: the remote HEAD. */
+  readonly commit?: string | undefined;
   readonly subdir?: string | undefined;
 }
 
@@ -12,7 +13,8 @@ export interface GitContext {
  */
 export function gitContext({ url, commit, subdir }: GitContext): string {
   const under = subdir === undefined ? '' : trimEnd(subdir.replace(/^(?:\.?\/)+/, ''), '/');
-  return `${withDotGit(url)}#${commit}${under && under !== '.' ? `:${under}` : ''}`;
+  const fragment = `${commit ?? ''}${under && under !== '.' ? `:${under}` : ''}`;
+  return fragment === '' ? withDotGit(url) : `${withDotGit(url)}#${fragment}`;
 }
 
 function withDotGit(url: string): string {

@@ -72,7 +72,7 @@ async function checkedContext(
     try {
       const { times } = source;
       if (host.trees) return await brought(await bringTree(host.trees, request, { tree, times }, files, halt));
-      const tar = await treeTar(tree, source, halt.signal);
+      const tar = await treeTar(tree, times, halt.signal);
       await note(NO_TREES);
       return await unpack(async () => tar);
     } catch (error) {

@@ -4,6 +4,7 @@ import type { BuildHistory } from '../control/control-messages.ts';
 import type { Logger } from '../engine/logger.ts';
 import { messageOf } from '../engine/message-of.ts';
 import { stopCause } from '../outcome/build-stop.ts';
+import { explainForeignRun } from '../outcome/foreign-run.ts';
 import { Halt } from '../outcome/halt.ts';
 import { neverStarted, outcomeOf, type RunOutcome } from '../outcome/outcome.ts';
 import { ProgressReader } from '../progress/progress-reader.ts';
@@ -16,6 +17,7 @@ import { cacheFlags, failedExport, localCacheFlags, s3Env } from './cache-flags.
 import { hiddenPart } from './docker-config.ts';
 import { Laps } from './laps.ts';
 import { explainRefusal } from './login-refusal.ts';
+import { namedContextDirs } from './named-contexts.ts';
 import { prepareContext } from './prepare-context.ts';
 import { RecordSink } from './record-sink.ts';
 import { RunFiles } from './run-files.ts';
@@ -40,6 +42,8 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const note = (message: string) => sink.deliver([{ t: host.now(), type: 'note', message }]);
   const context = await prepareContext(host, request, files, halt, note);
   if ('end' in context) return context;
+  const contextDirs = await namedContextDirs(request, files, halt);
+  if ('end' in contextDirs) return contextDirs;
   laps.end('contextMs');
   const { env, places } = await files.placeSecrets(request.secrets);
   const { registryLogins: logins = [] } = request;
@@ -53,6 +57,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     spec,
     repo: request.repo,
     context,
+    contextDirs,
     secrets: places,
     metadataFile: files.metadataFile,
     ...(request.internal && { internal: request.internal }),
@@ -106,7 +111,8 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     artifact: stored,
   });
   const { failed: failedSteps } = reader.facts();
-  return explainRefusal(outcome, failedSteps, { logins, ownLogins, trust: host.trust, spec });
+  const explained = explainForeignRun(outcome, failedSteps, spec.platforms, host.platforms);
+  return explainRefusal(explained, failedSteps, { logins, ownLogins, trust: host.trust, spec });
 }
 
 function progressReader(

@@ -7,7 +7,7 @@ import { copyName } from '../trees/dockerfile-copies.ts';
 import type { LeasedTree } from '../trees/working-trees.ts';
 import type { SecretPlace } from './buildx-arguments.ts';
 import type { LocalCaches } from './cache-flags.ts';
-import { type ContextDir, unpackContext } from './context-dir.ts';
+import { type ContextDir, type ContextPlace, unpackContext, unpackNamedContext } from './context-dir.ts';
 import { type DockerConfig, dockerConfig, hostDockerConfig, type RegistryLogin } from './docker-config.ts';
 import type { RunOwner } from './run-owner.ts';
 import type { CacheArchive, CommitDockerfile } from './run-request.ts';
@@ -146,7 +146,16 @@ export class RunFiles {
 
   /** Unpacks an uploaded context. @throws ContextUnusable */
   unpackContext(open: () => Promise<Readable>, dockerfile: string, signal: AbortSignal): Promise<ContextDir> {
-    return unpackContext(open, dockerfile, { dir: this.#own, modesFile: `${this.#own}.modes` }, signal);
+    return unpackContext(open, dockerfile, this.#place, signal);
+  }
+
+  /** Unpacks one of the further contexts; returns its path. @throws ContextUnusable */
+  unpackNamedContext(tar: Readable, number: number, signal: AbortSignal): Promise<string> {
+    return unpackNamedContext(tar, number, this.#place, signal);
+  }
+
+  get #place(): ContextPlace {
+    return { dir: this.#own, modesFile: `${this.#own}.modes` };
   }
 
   /** Writes a Dockerfile that doesn't come with the context, and its ignore file; returns its path. */

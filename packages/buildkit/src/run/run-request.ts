@@ -48,6 +48,12 @@ export type ContextSource =
       tar?(signal: AbortSignal): Promise<Readable | undefined>;
     };
 
+/** An uploaded directory that a build names as a further context. */
+export interface ContextTree extends Pick<Extract<ContextSource, { readonly type: 'tree' }>, 'id' | 'open' | 'times'> {
+  /** By which the Dockerfile refers to it. */
+  readonly name: string;
+}
+
 /** Caches that are kept outside of builders, as the directory that BuildKit's `type=local` reads and writes. */
 export interface CacheArchive {
   /** Fills the directory, which doesn't exist yet. Returns false if there is nothing to import. Rejects with nothing but the signal's reason. */
@@ -79,6 +85,8 @@ export interface RunRequest {
   /** For runs of Kiln's own: the namespace of cache mounts, and a name under which the context is a named context as well. */
   readonly internal?: { readonly namespace: string; readonly contextName: string };
   readonly source: ContextSource;
+  /** The uploaded directories of `spec.buildContexts`. */
+  readonly contexts?: readonly ContextTree[];
   /** Values by the id in `RUN --mount=type=secret,id=…`. */
   readonly secrets: ReadonlyMap<string, string>;
   /** In addition to the host's own, over which they take precedence. */

@@ -4,13 +4,13 @@ import {
   checkReadable,
   NoBuildFile,
   padding,
+  paxHeaders,
   shownBytes,
   type TimedEntry,
   TreeFault,
   TreePartMissing,
   type TreeSource,
   tarEnd,
-  tarHeaders,
 } from '@kiln/trees';
 import type { Halt } from '../outcome/halt.ts';
 import { TreeDiskFull } from '../trees/apply-changes.ts';
@@ -86,7 +86,7 @@ export function returnNote(returned: readonly ByteString[]): string {
 }
 
 /** Opens a tree as the tar that an upload would have been, for hosts that keep no trees. @throws ContextUnusable */
-export async function treeTar(tree: TreeSource, { times }: TreeContext, signal: AbortSignal): Promise<Readable> {
+export async function treeTar(tree: TreeSource, times: TreeContext['times'], signal: AbortSignal): Promise<Readable> {
   try {
     const listing = await tree.list([], signal);
     checkReadable(listing);
@@ -113,12 +113,12 @@ async function* tarOf(
   };
   for (const entry of entries) {
     if (entry.type === 'file' && entry.sizeBytes > 0) full.set(entry.path, entry);
-    else yield counted(tarHeaders(entry, entry.path));
+    else yield counted(paxHeaders(entry));
   }
   for await (const { file, content } of tree.contents([...full.values()], signal)) {
     const entry = full.get(file.path);
     if (!entry) continue;
-    yield counted(tarHeaders(entry, entry.path));
+    yield counted(paxHeaders(entry));
     for await (const chunk of content) yield counted(chunk);
     yield counted(padding(entry.sizeBytes));
   }

@@ -1,28 +1,11 @@
 import { CACHE_SCOPES, PRIORITIES, repoOrigin, type SecretRef } from '@kiln/domain';
 import { z } from 'zod';
 import { buildCache, cacheConflict } from '../caches/build-cache.ts';
+import { buildContexts, gitSource } from './build-contexts.ts';
 import { clientLogins, clientLoginsView } from './client-logins.ts';
 import { MTIME_MODES, NAMESPACE_ARG, SUPERSEDE_MODES } from './constants.ts';
-import {
-  contextDigest,
-  gitRef,
-  gitUrl,
-  relativePath,
-  secretName,
-  secretValue,
-  tagReference,
-  teamName,
-} from './fields.ts';
+import { contextDigest, relativePath, secretName, secretValue, tagReference, teamName } from './fields.ts';
 import { hostLabels } from './host-report.ts';
-
-export const gitSource = z
-  .strictObject({
-    type: z.literal('git'),
-    url: gitUrl,
-    ref: gitRef.optional().meta({ description: 'Branch, tag, full ref or commit. Default: the remote HEAD.' }),
-    subdir: relativePath.optional().meta({ description: 'Directory of the repository to use as build context.' }),
-  })
-  .meta({ id: 'GitSource' });
 
 export const uploadSource = z
   .strictObject({
@@ -124,6 +107,7 @@ export const buildRequest = z
         'Which builds share the build’s cache mounts: those of its repo, those of its team with the same scope, or all with the same scope. Builds that share a mount can change what the others find in it. No scope crosses the isolation of the host (by default, the team). Untrusted builds share their mounts only with their team’s untrusted builds of the repo.',
     }),
     cache: buildCache.optional(),
+    buildContexts,
     pull: z.boolean().default(false),
     mtimes,
     timeoutSeconds: z.int().min(1).max(86_400).default(3_600),

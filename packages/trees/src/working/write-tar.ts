@@ -20,16 +20,31 @@ export function tarHeaders(entry: TimedEntry, name: ByteString, commonNs?: bigin
   if (path.length > NAME_BYTES) parts.push(extended('L', Buffer.concat([path, Buffer.alloc(1)])));
   if (target.length > NAME_BYTES) parts.push(extended('K', Buffer.concat([target, Buffer.alloc(1)])));
   if (entry.mtimeNs !== commonNs) parts.push(extended('x', timeRecord(entry.mtimeNs)));
-  parts.push(
-    header({
-      name: path,
-      target,
-      type: TYPES[entry.type],
-      mode: entry.type === 'symlink' ? 0o777 : entry.mode,
-      sizeBytes: entry.type === 'file' ? entry.sizeBytes : 0,
-    }),
-  );
+  parts.push(headerOf(entry, path, target));
   return Buffer.concat(parts);
+}
+
+function headerOf(entry: TimedEntry, name: Buffer, target: Buffer): Buffer {
+  return header({
+    ...{ name, target, type: TYPES[entry.type] },
+    mode: entry.type === 'symlink' ? 0o777 : entry.mode,
+    sizeBytes: entry.type === 'file' ? entry.sizeBytes : 0,
+  });
+}
+
+/**
+ * Writes an entry's headers for `unpackTar`, which takes at most one extended header for an entry. Names and link targets that aren't UTF-8 are then
+ * refused there. Returns the chunks as `tarHeaders` does.
+ */
+export function paxHeaders(entry: TimedEntry): Buffer {
+  const path = toBytes((entry.type === 'directory' ? `${entry.path}/` : entry.path) as ByteString);
+  const target = entry.type === 'symlink' ? toBytes(entry.target) : Buffer.alloc(0);
+  const records = [
+    timeRecord(entry.mtimeNs),
+    ...(path.length > NAME_BYTES ? [record('path', path)] : []),
+    ...(target.length > NAME_BYTES ? [record('linkpath', target)] : []),
+  ];
+  return Buffer.concat([extended('x', Buffer.concat(records)), headerOf(entry, path, target)]);
 }
 
 /** Returns a header that gives all entries after it a time, except those that have another. */
@@ -55,12 +70,16 @@ export function secondsText(ns: bigint): string {
   return `${sign}${abs / NS}${rest === 0n ? '' : `.${String(rest).padStart(9, '0')}`}`;
 }
 
-/** `LENGTH mtime=SECONDS\n`, where the length counts its own digits. */
 function timeRecord(ns: bigint): Buffer {
-  const text = ` mtime=${secondsText(ns)}\n`;
+  return record('mtime', Buffer.from(secondsText(ns)));
+}
+
+/** `LENGTH KEY=VALUE\n`, where the length counts its own digits. */
+function record(key: string, value: Buffer): Buffer {
+  const text = Buffer.concat([Buffer.from(` ${key}=`), value, Buffer.from('\n')]);
   let length = text.length + 1;
   while (String(length).length + text.length !== length) length = String(length).length + text.length;
-  return Buffer.from(`${length}${text}`);
+  return Buffer.concat([Buffer.from(String(length)), text]);
 }
 
 function extended(type: 'L' | 'K' | 'x' | 'g', content: Buffer): Buffer {

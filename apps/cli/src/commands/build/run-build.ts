@@ -15,7 +15,8 @@ import type { BUILD_FLAGS } from './request/build-flags.ts';
 import { type BuildFlags, buildRequestOf } from './request/build-request.ts';
 import { buildxWarnings } from './request/buildx-compat.ts';
 import { cacheWarnings } from './request/cache-flags.ts';
-import { type OutputPlan, planOutput } from './request/output-flag.ts';
+import { givenContexts } from './request/context-flag.ts';
+import { type OutputPlan, outputWarnings, planOutput } from './request/output-flag.ts';
 import { readSecrets } from './request/secret-flag.ts';
 import { readSource } from './request/source.ts';
 import { checkDestinations } from './result/check-destinations.ts';
@@ -27,11 +28,13 @@ export async function runBuild({ flags, operands, io }: LocalInvocation<typeof B
   endOfStage('start');
   warn(io, [...buildxWarnings(flags), ...cacheWarnings(flags)]);
   const plan = planOutput(flags);
+  warn(io, outputWarnings(plan, flags));
   const mode = readMode(flags, io);
   checkOutputs(plan, flags, io);
   await checkDestinations({ ...flags, plan, cwd: io.cwd });
   const client = connect(await findServer(flags, io.env));
   const { file, ref, repo } = flags;
+  const contexts = givenContexts(flags['build-context'], io.cwd);
   const source = await readSource({ operand: operands[0] ?? '.', file, ref, repo, io });
   endOfStage('walk');
   const skipped = source.context?.skipped ?? [];
@@ -55,7 +58,7 @@ export async function runBuild({ flags, operands, io }: LocalInvocation<typeof B
   try {
     const idempotencyKey = flags['idempotency-key'];
     const deps = { client, view, interruption, cacheHome: cacheHome(io.env) };
-    const submitted = await submit({ request, source, idempotencyKey }, deps);
+    const submitted = await submit({ request, source, contexts, idempotencyKey }, deps);
     if (flags.detach) {
       view.close();
       io.out.line(flags.json ? JSON.stringify(submitted) : submitted.id);

@@ -16,7 +16,10 @@ export interface PendingBuild {
   readonly createdAt: number;
   /** Slots that the build takes. */
   readonly weight: number;
+  /** Platforms that its host must run, natively or by emulation. */
   readonly platforms: readonly string[];
+  /** Whether it may run nothing for those platforms, so that any host may do if none has them. Default: false. */
+  readonly platformsUnsure?: boolean | undefined;
   /** Labels that a host must have to take the build. */
   readonly hostLabels: Readonly<Record<string, string>>;
   readonly trust: Trust;

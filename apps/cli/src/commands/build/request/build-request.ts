@@ -13,7 +13,18 @@ export type BuildFlags = FlagValues<typeof DOCKER_FLAGS & typeof KILN_FLAGS>;
 
 /** Flags that don't go into the request as they are. */
 type OtherFlags =
-  | ('file' | 'secret' | 'push' | 'load' | 'output' | 'metadata-file' | 'iidfile' | 'progress' | 'quiet')
+  | (
+      | 'file'
+      | 'build-context'
+      | 'secret'
+      | 'push'
+      | 'load'
+      | 'output'
+      | 'metadata-file'
+      | 'iidfile'
+      | 'progress'
+      | 'quiet'
+    )
   | ('repo' | 'ref' | 'detach' | 'json' | 'idempotency-key');
 export type RequestFlags = Omit<BuildFlags, OtherFlags>;
 

@@ -68,7 +68,7 @@ async function submitRead(
     let lacksTree = false;
     try {
       const build = await call.send(request);
-      deps.view.uploaded(summaryOf(context, sent));
+      deps.view.uploaded(summaryOf('context', context, sent));
       return build;
     } catch (error) {
       if (!isProblem(error, 'context_not_found') || tries > TRIES) throw error;
@@ -129,7 +129,8 @@ function requestFor({ digest, times }: ReadContext, request: BuildRequestInput):
   return { ...request, source: { ...request.source, digest, ...(times !== undefined && { times }) } };
 }
 
-function callsOf(client: KilnClient, team: string | undefined, signal: AbortSignal): TreeCalls {
+/** The calls of the API for a team's trees. */
+export function callsOf(client: KilnClient, team: string | undefined, signal: AbortSignal): TreeCalls {
   return {
     missing: async ({ directories, files }) => {
       const answer = await client.missingTreeParts(
@@ -143,9 +144,10 @@ function callsOf(client: KilnClient, team: string | undefined, signal: AbortSign
   };
 }
 
-function summaryOf({ files, bytes: size }: ReadContext, sent: Sent): string {
+/** Says what a context is and what of it was sent, for people. */
+export function summaryOf(name: string, { files, bytes: size }: ReadContext, sent: Sent): string {
   const travelled = sent.bytes === 0 ? 'nothing to send' : `${countOf(sent.files)}, ${bytes(sent.bytes)} sent`;
-  return `context: ${countOf(files)}, ${bytes(size)}; ${travelled}`;
+  return `${name}: ${countOf(files)}, ${bytes(size)}; ${travelled}`;
 }
 
 function countOf(files: number): string {

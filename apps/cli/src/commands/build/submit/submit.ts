@@ -1,9 +1,11 @@
 import type { BuildRequestInput, BuildView } from '@kiln/contracts';
+import type { GivenContext } from '../request/context-flag.ts';
 import type { BuildSource } from '../request/source.ts';
 import { SubmitCall, type SubmitDeps } from './submit-call.ts';
 import { submitTree } from './submit-tree.ts';
 
 export interface SubmitOptions {
+  readonly contexts: readonly GivenContext[];
   readonly request: BuildRequestInput;
   readonly source: BuildSource;
   readonly idempotencyKey: string | undefined;
@@ -14,8 +16,16 @@ export interface SubmitOptions {
  * wait for the answer: the build may have been accepted, and canceling it takes its id.
  */
 export async function submit(options: SubmitOptions, deps: SubmitDeps): Promise<BuildView> {
-  const { request, source, idempotencyKey } = options;
-  if (source.tar) return (await import('./submit-tar.ts')).submitTar(source.tar, options, deps);
+  const { source, idempotencyKey } = options;
+  const request = await withContexts(options, deps);
+  if (source.tar) return (await import('./submit-tar.ts')).submitTar(source.tar, { request, idempotencyKey }, deps);
   const call = new SubmitCall(deps, idempotencyKey);
   return source.context ? submitTree(source.context, { request, call }, deps) : call.send(request);
+}
+
+async function withContexts({ request, contexts }: SubmitOptions, deps: SubmitDeps): Promise<BuildRequestInput> {
+  if (contexts.length === 0) return request;
+  // Most builds have a single context.
+  const { sendNamedContexts } = await import('./send-named.ts');
+  return { ...request, buildContexts: await sendNamedContexts(contexts, { ...deps, team: request.team }) };
 }

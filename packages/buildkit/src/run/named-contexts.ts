@@ -1,0 +1,31 @@
+import type { Outcome } from '@kiln/domain';
+import type { Halt } from '../outcome/halt.ts';
+import { neverStarted } from '../outcome/outcome.ts';
+import { ContextUnusable } from './context-dir.ts';
+import type { RunFiles } from './run-files.ts';
+import type { RunRequest } from './run-request.ts';
+import { treeTar } from './tree-context.ts';
+
+/**
+ * Unpacks the uploaded directories that a build names as further contexts, with the times that were sent with them. Returns their absolute paths by name, or
+ * the build's outcome if one can't be used, or the build was stopped meanwhile.
+ */
+export async function namedContextDirs(
+  { contexts = [], spec }: Pick<RunRequest, 'contexts' | 'spec'>,
+  files: RunFiles,
+  halt: Halt,
+): Promise<ReadonlyMap<string, string> | Outcome> {
+  const dirs = new Map<string, string>();
+  try {
+    for (const [i, { name, open, times }] of contexts.entries()) {
+      await using tree = open(`${files.contentsFile}-${i}`);
+      const tar = await treeTar(tree, times, halt.signal);
+      dirs.set(name, await files.unpackNamedContext(tar, i, halt.signal));
+    }
+    return dirs;
+  } catch (error) {
+    if (halt.reason?.type === 'stop') return neverStarted(halt.reason.cause, spec);
+    if (error instanceof ContextUnusable) return { end: 'failed', failure: error.failure };
+    throw error;
+  }
+}
