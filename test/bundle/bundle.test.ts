@@ -118,7 +118,7 @@ describe('the installed command', () => {
 
   test('shows the place in the sources of an unexpected error', async () => {
     const fault = "String.prototype.padEnd = () => { throw new TypeError('a fault of this test') };";
-    const { code, err } = await cli.run(['ps', '--help'], {}, fault);
+    const { code, err } = await cli.run(['ps', '--help'], { KILN_DEBUG: '1' }, fault);
     expect([code, err]).toEqual([125, expect.stringContaining('a fault of this test')]);
     const [, path = '', line = ''] = /kiln:\/\/\/(apps\/cli\/src\/framework\/help\.ts):(\d+):\d+/.exec(err) ?? [];
     const source = await readFile(new URL(path, ROOT), 'utf8');
