@@ -46,7 +46,10 @@ export const incidentFields = {
 export const hostReport = z.strictObject({
   name: hostName,
   slots: z.int().min(1).max(1024),
+  /** Those whose programs it runs. */
   platforms: z.array(z.string()),
+  /** Those of them that it runs by emulation. A worker that doesn't report this doesn't tell them apart. */
+  emulated: z.array(z.string()).optional(),
   labels: hostLabels.default({}),
   driver: z.enum(['docker-container', 'docker']),
   /** Trust classes that it isolates from each other. A worker that doesn't report them has one builder, only for trusted builds. */

@@ -63,7 +63,11 @@ export const hostView = z
         description:
           'An operator’s drain. Builds that still run at the deadline are handed back to the pool. `caches`: `moved` once the host has no builds and the pool copies no more of its caches to other hosts; absent until the scheduler has decided.',
       }),
-    platforms: z.array(z.string()),
+    platforms: z.array(z.string()).meta({ description: 'Platforms whose programs it runs, natively or by emulation.' }),
+    emulated: z
+      .array(z.string())
+      .optional()
+      .meta({ description: 'Those of them that it runs by emulation. Absent: none, or not known.' }),
     driver: z.string(),
     trust: z.array(z.enum(TRUSTS)).default(['trusted']).meta({
       description: 'Trust classes whose builds it accepts, on separate builders that share no caches.',
