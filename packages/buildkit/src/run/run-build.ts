@@ -4,6 +4,7 @@ import type { BuildHistory } from '../control/control-messages.ts';
 import type { Logger } from '../engine/logger.ts';
 import { messageOf } from '../engine/message-of.ts';
 import { stopCause } from '../outcome/build-stop.ts';
+import { explainForeignRun } from '../outcome/foreign-run.ts';
 import { Halt } from '../outcome/halt.ts';
 import { neverStarted, outcomeOf, type RunOutcome } from '../outcome/outcome.ts';
 import { ProgressReader } from '../progress/progress-reader.ts';
@@ -112,7 +113,8 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     artifact: stored,
   });
   const { failed: failedSteps } = reader.facts();
-  return explainRefusal(outcome, failedSteps, { logins, ownLogins, trust: host.trust, spec });
+  const explained = explainForeignRun(outcome, failedSteps, spec.platforms, host.platforms);
+  return explainRefusal(explained, failedSteps, { logins, ownLogins, trust: host.trust, spec });
 }
 
 function progressReader(

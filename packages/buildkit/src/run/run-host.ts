@@ -21,6 +21,8 @@ export interface RunHost {
   readonly trees: WorkingTrees | undefined;
   readonly builder: string;
   readonly features: BuildxFeatures;
+  /** Platforms whose programs it runs, natively or by emulation. */
+  readonly platforms: readonly string[];
   /** Whether images get attestations of where they come from, by default. */
   readonly attests: boolean;
   readonly connectBuildkit: ConnectBuildkit;

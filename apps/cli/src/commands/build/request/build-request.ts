@@ -25,6 +25,7 @@ type OtherFlags =
       | 'progress'
       | 'quiet'
     )
+  | ('no-client-logins' | 'client-login')
   | ('repo' | 'ref' | 'detach' | 'json' | 'idempotency-key');
 export type RequestFlags = Omit<BuildFlags, OtherFlags>;
 
