@@ -34,7 +34,7 @@ let nowMs = 0;
 const KEEP_MS = 3_600_000;
 
 beforeAll(async () => {
-  root = await smallRoot(['/bin/dd']);
+  root = await smallRoot(['/usr/bin/head', '/usr/bin/tail']);
   scratchDir = await mkdtemp(join(tmpdir(), 'kiln-heal-'));
   builders = await HostBuilders.start({
     ...{ hostName: 'heal', instance, scratchDir, log, trust: 'trusted', isolation: 'pool', cacheBudgetBytes: 4e9 },
@@ -176,6 +176,26 @@ test('hands back builds that wait for a lock whose holder is gone, and restarts 
   expect(actions()).toContainEqual(['stuck', 'handed_back']);
   expect(actions().at(-1)).toEqual(['stuck', 'restarted']);
   expect((await build(locked('echo c'))).output).toBe('c\n');
+});
+
+test('hands back a build whose BuildKit was killed for memory, says so, and goes on when it is up again', async () => {
+  const container = engine.getContainer(containerName);
+  expect((await build('RUN echo 6 > /a')).outcome.end).toBe('succeeded');
+  await container.update({ Memory: 400_000_000, MemorySwap: 400_000_000 });
+  // The kernel kills the process with the highest score in the group that has reached its limit.
+  await inside('for p in /proc/[0-9]*; do [ "$(cat $p/comm)" != dockerd ] || echo 1000 > $p/oom_score_adj; done');
+  const { outcome } = await build('RUN head -c 900000000 /dev/zero | tail -c 900000000 > /dev/null');
+  expect(outcome.failure).toEqual({
+    code: 'infrastructure',
+    message: 'BuildKit was killed for memory in its container, whose limit is 400000000 bytes',
+  });
+  await expect.poll(() => away.at(-1), { timeout: 60_000 }).toBe(false);
+  expect(actions()).toEqual([
+    ['out_of_memory', 'handed_back'],
+    ['out_of_memory', 'restarted'],
+  ]);
+  await container.update({ Memory: 16e9, MemorySwap: -1 });
+  expect((await build('RUN echo 7 > /a')).outcome.end).toBe('succeeded');
 });
 
 test('gives a builder whose database is broken a new state, and keeps the old one for a while', async () => {
