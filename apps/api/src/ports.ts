@@ -13,7 +13,10 @@ import type { Logger } from 'pino';
 import type { HookDeps } from './hooks/ports.ts';
 
 /** The builds as handlers use them: all of the pool, or only those that one principal may see. */
-export type Builds = Pick<BuildStore, 'accept' | 'get' | 'record' | 'list' | 'cancel' | 'secretsOf' | 'decisions'>;
+export type Builds = Pick<
+  BuildStore,
+  'accept' | 'get' | 'record' | 'list' | 'cancel' | 'secretsOf' | 'decisions' | 'lastDecisions'
+>;
 
 /** The public members of a class, which objects of other classes can have, too. */
 type Methods<T> = { readonly [Name in keyof T]: T[Name] };

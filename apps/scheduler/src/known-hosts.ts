@@ -33,7 +33,7 @@ export class KnownHosts {
   /** Builds that hold slots, by host, as placement was told. */
   readonly #running = new Map<string, Set<string>>();
   /** What placement was last told about a host, as JSON: an unchanged host must not outdate its last decisions. */
-  readonly #told = new Map<string, { host: string; caches: string }>();
+  readonly #told = new Map<string, { host: string; caches: string; inventoryDigest: string | undefined }>();
 
   constructor(deps: KnownHostsDeps) {
     this.#deps = deps;
@@ -66,6 +66,11 @@ export class KnownHosts {
     if (errors.length > 0) throw errors[0];
   }
 
+  /** Returns the digest of the inventory that placement was last told of. */
+  judgedInventory(name: string): string | undefined {
+    return this.#told.get(name)?.inventoryDigest;
+  }
+
   /** Records that the build has its slots on the host. */
   assigned({ id, repo, team, weight }: PendingBuild, owners: Owners, host: string): void {
     const now = this.#deps.now();
@@ -84,10 +89,12 @@ export class KnownHosts {
     const view = viewOf(host);
     const viewJson = JSON.stringify(view);
     if (told?.host !== viewJson) pool.hostUp(view, now());
-    const caches = told === undefined || withCaches ? JSON.stringify([...host.caches]) : told.caches;
+    const isTold = told !== undefined && !withCaches;
+    const caches = isTold ? told.caches : JSON.stringify([...host.caches]);
+    const { inventoryDigest } = isTold ? told : host;
     // Before the running builds: how long an attempt is expected to run depends on the caches that it finds.
     if (told?.caches !== caches) pool.cachesReported(name, host.caches, now());
-    this.#told.set(name, { host: viewJson, caches });
+    this.#told.set(name, { host: viewJson, caches, inventoryDigest });
     const running = this.#runningOn(name);
     const held = new Map(host.held.map(({ buildId, weight }) => [buildId, weight]));
     for (const build of running) if (!held.has(build)) await this.#ended(build, host);

@@ -17,6 +17,7 @@ describe('a leader', () => {
       idle: (name: string, idleMs: number) => hosts.idle(name, idleMs),
       departed: () => hosts.departed(),
       purgeLost: (name: string) => hosts.purgeLost(name),
+      markMoves: hosts.markMoves.bind(hosts),
       list: async () => {
         const found = await hosts.list();
         if (accepted === undefined) {
@@ -51,6 +52,7 @@ describe('a leader', () => {
       idle: (name: string, idleMs: number) => hosts.idle(name, idleMs),
       departed: () => hosts.departed(),
       purgeLost: (name: string) => hosts.purgeLost(name),
+      markMoves: hosts.markMoves.bind(hosts),
       list: async () => {
         await read.first.promise;
         return await hosts.list();

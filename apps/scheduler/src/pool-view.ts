@@ -67,6 +67,11 @@ export class PoolView {
     return this.#hosts.byName;
   }
 
+  /** Returns the digest of a host's inventory by which placement decides. */
+  judgedInventory(name: string): string | undefined {
+    return this.#hosts.judgedInventory(name);
+  }
+
   /** ms since the epoch; never goes back, even if the machine's clock does. */
   get now(): number {
     this.#latest = Math.max(this.#latest, this.#deps.now());

@@ -21,6 +21,7 @@ import { Allowances } from './allowances.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Housekeeper } from './housekeeper.ts';
 import { PoolView } from './pool-view.ts';
+import { markMoves } from './seeding/drained-hosts.ts';
 import { Seeding } from './seeding/seeding.ts';
 import { Settling } from './settling.ts';
 
@@ -53,7 +54,7 @@ export const DEFAULT_SCHEDULER: SchedulerConfig = {
 export interface SchedulerDeps {
   readonly builds: Pick<BuildStore, 'get' | 'record'>;
   readonly attempts: Pick<AttemptStore, 'reclaim'>;
-  readonly hosts: Pick<HostStore, 'departed' | 'get' | 'list' | 'idle' | 'purgeLost'>;
+  readonly hosts: Pick<HostStore, 'departed' | 'get' | 'list' | 'idle' | 'purgeLost' | 'markMoves'>;
   readonly pending: Pick<PendingStore, 'queuedIds' | 'assignedIds' | 'assign' | 'abandon' | 'explain'>;
   readonly followUps: Pick<FollowUps, 'run'>;
   readonly history: Pick<HistoryStore, 'purge'>;
@@ -188,8 +189,9 @@ class Scheduler implements RunningScheduler {
     this.#lookAgain = setTimeout(() => this.#enqueue(() => this.#pass()), lookAgainAt - this.#view.now);
   }
 
-  async #seedAhead(token: string): Promise<void> {
+  async #moveCaches(token: string): Promise<void> {
     await this.#seeding?.ahead(token);
+    await markMoves(this.#view, this.#seeding, this.#deps.hosts, token);
   }
 
   #purgeExpired(): void {
@@ -243,8 +245,7 @@ class Scheduler implements RunningScheduler {
     const { idleAttemptMs = IDLE_ATTEMPT_MS } = this.#config;
     const often = [() => this.#housekeeper.reclaimLost(this.#view, this.#settling, token), () => this.#pass()];
     // Seeds come after the pass, so that builds which can start don't wait for them.
-    if (this.#seeding && this.#settling.isOver(this.#view.hosts, this.#view.now))
-      often.push(() => this.#seedAhead(token));
+    if (this.#settling.isOver(this.#view.hosts, this.#view.now)) often.push(() => this.#moveCaches(token));
     if (!housekeeping) return often;
     const idle = () => this.#housekeeper.reclaimIdle(this.#view, idleAttemptMs, token);
     return [...often, idle, () => this.#housekeeper.restoreJobs()];

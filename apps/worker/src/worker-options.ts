@@ -35,8 +35,8 @@ export interface WorkerOptions extends LeaseTimes {
   readonly teamCacheCap?: Amount;
   /** Whether the worker leaves when an operator's drain is complete. Default: it stays, drained, until the host is uncordoned. */
   readonly exitWhenDrained?: boolean;
-  /** How long a drained worker with caches then waits for the pool to move them, since its last task ended, ms. Default: 5 s. */
-  readonly lastMovesMs?: number;
+  /** How long a drained worker with caches then waits for the leader's word about them, since its last task ended, ms. Default: a minute. */
+  readonly unmarkedMs?: number;
 }
 
 export interface WorkerDeps

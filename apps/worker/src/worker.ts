@@ -24,7 +24,7 @@ import { HostAttempts } from './session/host-attempts.ts';
 import { HostSession } from './session/host-session.ts';
 import { logOrders } from './session/log-orders.ts';
 import { dropCaches } from './tasks/drop-caches.ts';
-import { isStillMoving, LastMoves } from './tasks/last-moves.ts';
+import { LastMoves } from './tasks/last-moves.ts';
 import { saveCaches } from './tasks/save-caches.ts';
 import { seedCaches } from './tasks/seed-caches.ts';
 import type { HostTaskHandlers } from './tasks/task-handler.ts';
@@ -88,14 +88,14 @@ class Worker implements RunningWorker {
   readonly #tasks: TaskRunner;
   readonly #diskGuard: DiskGuard;
   readonly #lastMoves: LastMoves;
-  readonly #taskStore: HostTasks;
-  #checking = false;
   readonly #log: Logger;
   readonly #failed = Promise.withResolvers<never>();
   readonly #left = Promise.withResolvers<'drained' | 'removed'>();
   #consumer: AttemptConsumer | undefined;
   #subscription: Disposable | undefined;
   #desired: DesiredState | undefined;
+  /** When the report was sent that it answers, by performance.now(). */
+  #desiredSentAt = 0;
   #leaving: Promise<void> | undefined;
   /** The pool no longer has this worker, so it can't leave in order. */
   #expelled = false;
@@ -150,14 +150,13 @@ class Worker implements RunningWorker {
       log: this.#log,
       now,
     });
-    this.#lastMoves = new LastMoves(() => this.#leaveIfDrained(), options.lastMovesMs);
-    this.#taskStore = new HostTasks(redis, keys, now);
+    this.#lastMoves = new LastMoves(() => this.#leaveIfDrained(), options.unmarkedMs);
     this.#tasks = new TaskRunner({
-      tasks: this.#taskStore,
+      tasks: new HostTasks(redis, keys, now),
       writer: { host: options.hostName, incarnation: deps.identity.incarnation },
       handlers: { drop: dropCaches(executors, now), ...snapshotTasks(options.hostName, deps, executors) },
       onIdle: () => {
-        this.#lastMoves.mayFollow();
+        this.#lastMoves.taskEnded();
         this.#leaveIfDrained();
       },
       log: this.#log,
@@ -280,6 +279,7 @@ class Worker implements RunningWorker {
     if (!state.inventoryKnown) this.#executors.cachesWanted();
     logOrders(this.#log, this.#desired, state, this.#options.slots);
     this.#desired = state;
+    this.#desiredSentAt = sentAt;
     this.#attempts.obey(state, sentAt);
     this.#tasks.order(state.tasks);
     this.#onDesired();
@@ -288,25 +288,17 @@ class Worker implements RunningWorker {
 
   #leaveIfDrained(): void {
     if (!this.#options.exitWhenDrained || this.#leaving || !this.#consumer) return;
-    if (this.#desired?.drain === undefined || this.#attempts.isBusy) {
+    const drain = this.#desired?.drain;
+    if (drain === undefined || this.#attempts.isBusy) {
       this.#lastMoves.reset();
       return;
     }
     const mayMove = this.#tasks.types.includes('save') && this.#executors.hasMounts;
-    if (this.#checking || !this.#lastMoves.areOver(this.#tasks.isBusy, mayMove)) return;
-    if (!mayMove) {
-      this.#leaveDrained();
-      return;
-    }
-    this.#checking = true;
-    // The next copy is only ordered when the host that gets them is done with the last one.
-    isStillMoving(this.#taskStore, this.#options.hostName)
-      .catch(() => false)
-      .then((isMoving) => {
-        this.#checking = false;
-        if (isMoving && !this.#lastMoves.isAtLimit) this.#lastMoves.mayFollow();
-        else if (this.#desired?.drain !== undefined && !this.#attempts.isBusy) this.#leaveDrained();
-      });
+    // A mark may be about the caches from before the last builds and tasks.
+    const isCurrent = this.#executors.areCachesKnown(this.#desiredSentAt);
+    const isMoved = !mayMove || (drain.caches === 'moved' && isCurrent);
+    const situation = { isBusy: this.#tasks.isBusy, isMoved, isMarked: drain.caches !== undefined };
+    if (this.#lastMoves.areOver(situation)) this.#leaveDrained();
   }
 
   #leaveDrained(): void {

@@ -36,7 +36,7 @@ export type { PreviousSecret } from './hooks/previous-secret.ts';
 export { type FixedReport, ReportStore, type ReportTarget, type StoredReport } from './hooks/report-store.ts';
 export { type Subject, SubjectStore } from './hooks/subject-store.ts';
 export { type NewMessage, type StoredMessage, type StoredWebhook, WebhookStore } from './hooks/webhook-store.ts';
-export type { Drain, HostOrders } from './hosts/desired.ts';
+export type { CacheMoves, Drain, HostOrders } from './hosts/desired.ts';
 export { HostNameTaken, HostRemoved, TooManyLabels, WorkerReplaced } from './hosts/errors.ts';
 export { HostOperations } from './hosts/host-operations.ts';
 export { type DesiredState, type HeldAttempt, HostStore, type WorkerIdentity } from './hosts/host-store.ts';

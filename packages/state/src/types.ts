@@ -49,6 +49,7 @@ export interface NewBuild {
   /** Id of the pull request that it builds, by `SubjectStore`. */
   readonly pullRequest?: string | undefined;
   readonly clonesWith?: BuildRecord['clonesWith'];
+  readonly createdBy?: BuildRecord['createdBy'];
   /** Default: trusted. */
   readonly trust?: Trust;
   /** Principal whose limits apply beside those of the team. */
@@ -114,6 +115,8 @@ export interface HostState {
   readonly caches: ReadonlyMap<string, HostCache>;
   /** The inventory published last, if any. */
   readonly inventory?: PublishedInventory;
+  /** Identifies that inventory, also one of a newer version, which `inventory` lacks. */
+  readonly inventoryDigest?: string;
 }
 
 export interface PublishedInventory extends HostInventory {

@@ -29,6 +29,8 @@ export function visibleBuilds(builds: Builds, principal: Principal): Builds {
     },
     cancel,
     secretsOf: async (id) => ((await visibleRecord(id)) ? builds.secretsOf(id) : undefined),
+    // Asked for builds that were read through this one.
+    lastDecisions: (ids) => builds.lastDecisions(ids),
     decisions: async (id) => ((await visibleRecord(id)) ? builds.decisions(id) : []),
   };
 }

@@ -1,7 +1,7 @@
 import type { TreeStore } from '@kiln/blobs';
 import { buildQuery, type OperationId, waitQuery } from '@kiln/contracts';
-import { type BuildRecord, isTerminal, type Principal } from '@kiln/domain';
-import type { Memory, MeteredBlobs } from '@kiln/state';
+import { type BuildRecord, isTerminal, type Principal, waitsForHost } from '@kiln/domain';
+import type { Memory, MeteredBlobs, StoredBuild } from '@kiln/state';
 import type { Request, Response } from 'express';
 import { admitRequest } from '../access/admit-request.ts';
 import type { AuditNote, Handler } from '../access/call.ts';
@@ -52,6 +52,11 @@ export function buildHandlers(
   const buildsOf = (principal: Principal) => visibleBuilds(submission.builds, principal);
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const find = buildFinder(submission.builds, config.storeTimeoutMs);
+  const viewed = async (builds: readonly StoredBuild[]) => {
+    const waiting = builds.filter(({ record }) => waitsForHost(record)).map(({ record }) => record.id);
+    const decisions = await stored(submission.builds.lastDecisions(waiting));
+    return builds.map((build) => viewBuild(build, decisions.get(build.record.id)));
+  };
   const until = (response: Response, ms: number) =>
     AbortSignal.any([AbortSignal.timeout(ms), goneSignal(response), closing]);
 
@@ -78,7 +83,7 @@ export function buildHandlers(
       const { limit, cursor, ...filter } = parsed(buildQuery, request.query, 'query ');
       const page = await stored(buildsOf(principal).list(filter, { limit, cursor }));
       sendJson(response, 200, {
-        builds: page.builds.map(viewBuild),
+        builds: await viewed(page.builds),
         ...(page.next !== undefined && { next: page.next }),
       });
     },
@@ -87,9 +92,9 @@ export function buildHandlers(
       const id = buildIdOf(request);
       const { wait } = parsed(waitQuery, request.query, 'query ');
       const build = await find(id, principal);
-      if (wait === 0 || isTerminal(build.record.state)) return sendJson(response, 200, viewBuild(build));
+      if (wait === 0 || isTerminal(build.record.state)) return sendJson(response, 200, (await viewed([build]))[0]);
       const ended = await watch.until(id, ({ record }) => isTerminal(record.state), until(response, wait * 1_000));
-      sendJson(response, 200, viewBuild(ended ?? (await find(id, principal))));
+      sendJson(response, 200, (await viewed([ended ?? (await find(id, principal))]))[0]);
     },
 
     async cancelBuild(request, response, { principal }) {

@@ -1,13 +1,13 @@
 import type { BuildView } from '@kiln/contracts';
-import { type Attempt, type BuildRecord, currentAttempt } from '@kiln/domain';
-import type { StoredBuild } from '@kiln/state';
+import { type Attempt, type BuildRecord, currentAttempt, waitsForHost } from '@kiln/domain';
+import type { StoredBuild, StoredDecision } from '@kiln/state';
 import { instant } from '../http/answer.ts';
 
-/** The view of a stored build. */
-export function viewBuild({ record, spec }: StoredBuild): BuildView {
+/** The view of a stored build. `decision`: its last placement decision, if that is to be shown while it waits. */
+export function viewBuild({ record, spec }: StoredBuild, decision?: StoredDecision): BuildView {
   const attempt = currentAttempt(record);
   const { commit, retryOf, steps, result, failure, finishedAt, cancelRequestedAt, releasedAt } = record;
-  const { supersededBy, sharedRun } = record;
+  const { supersededBy, sharedRun, createdBy } = record;
   const self = `/v1/builds/${record.id}`;
   return {
     id: record.id,
@@ -16,8 +16,10 @@ export function viewBuild({ record, spec }: StoredBuild): BuildView {
     repo: record.repo,
     team: record.team,
     trust: record.trust ?? 'trusted',
+    ...(createdBy && { createdBy: { ...createdBy } }),
     createdAt: instant(record.createdAt),
     queuedAt: instant(record.queuedAt),
+    ...(decision && waitsForHost(record) && viewWaiting(decision)),
     ...(record.queueTimeoutMs !== undefined && { queueTimeoutSeconds: record.queueTimeoutMs / 1000 }),
     ...(attempt?.startedAt !== undefined && { startedAt: instant(attempt.startedAt) }),
     ...(finishedAt !== undefined && { finishedAt: instant(finishedAt) }),
@@ -41,6 +43,20 @@ export function viewBuild({ record, spec }: StoredBuild): BuildView {
       logs: `${self}/logs`,
       placement: `${self}/placement`,
       ...(result?.artifact && { artifact: `${self}/artifact` }),
+    },
+  };
+}
+
+/** Why a build waits; empty for a decision that assigned an earlier attempt to a host. */
+function viewWaiting({ host, reason, limit, decidedAt, considered }: StoredDecision): Pick<BuildView, 'waiting'> {
+  if (host !== null) return {};
+  const awaited = considered.find(({ verdict }) => verdict === 'awaited');
+  return {
+    waiting: {
+      reason,
+      ...(awaited && { host: awaited.host }),
+      ...(limit !== undefined && { limit }),
+      decidedAt: instant(decidedAt),
     },
   };
 }

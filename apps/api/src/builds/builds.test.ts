@@ -29,6 +29,7 @@ describe('a build', () => {
     expect(view).toMatchObject({
       state: 'queued',
       repo: 'git.example/app',
+      createdBy: { kind: 'credential', id: expect.any(String), name: expect.any(String) },
       request: { secrets: ['token'], tags: ['a/b:c'] },
     });
     expect(buildView.parse(await api.view(view.id))).toEqual(view);
@@ -108,8 +109,13 @@ describe('a build', () => {
       considered: [],
       others: { full: 3 },
     } as const;
+    expect(await api.view(id)).not.toHaveProperty('waiting');
     await api.state.pending.explain(pendingBuild(stored), 1, waits);
+    const waiting = { reason: 'no_host', decidedAt: '1969-12-31T23:59:59.999Z' };
+    expect(await api.view(id)).toMatchObject({ waiting });
+    expect(await (await api.fetch('/v1/builds')).json()).toMatchObject({ builds: [{ id, waiting }] });
     const attempt = await api.run(id);
+    expect(await api.view(id)).not.toHaveProperty('waiting');
     const [first, second] = (await placement()).decisions;
     expect(first).toEqual({
       attempt: 1,

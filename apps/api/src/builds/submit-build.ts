@@ -1,6 +1,6 @@
 import { noteUse, type TreeStore } from '@kiln/blobs';
 import { type BuildRequest, type BuildSpec, cacheOfMode, contextKey, uploadedContexts } from '@kiln/contracts';
-import { isTerminal, leastTrust, type Principal, type PushRule } from '@kiln/domain';
+import { creatorOf, isTerminal, leastTrust, type Principal, type PushRule } from '@kiln/domain';
 import {
   type BuildSecretReader,
   type Idempotency,
@@ -115,6 +115,7 @@ export async function submitBuild(
     secrets,
     ...(logins && { logins }),
     trust: principal.trust,
+    createdBy: creatorOf(principal),
     ...(granted && { granted }),
     ...(pullRequest !== undefined && { pullRequest }),
     ...(clonesWith && { clonesWith }),
@@ -158,6 +159,7 @@ export async function retryBuild(id: string, key: RequestKey | undefined, deps: 
     spec,
     secrets,
     trust,
+    createdBy: creatorOf(principal),
     ...(granted && { granted }),
     retryOf: id,
     ...(record.pullRequest !== undefined && { pullRequest: record.pullRequest }),

@@ -45,6 +45,8 @@ export function wholeBuilds(builds: Builds, documents: BuildDocuments, log: Logg
       return canceled && { ...canceled, build: await whole(canceled.build) };
     },
     secretsOf: (id) => builds.secretsOf(id),
+    // Asked for builds that wait, and those aren't archived.
+    lastDecisions: (ids) => builds.lastDecisions(ids),
     decisions: async (id) => {
       const live = await builds.decisions(id);
       if (live.length > 0) return live;

@@ -25,6 +25,7 @@ export function viewHost(host: HostState): HostInfoView {
       drain: {
         since: instant(orders.drain.since),
         ...(orders.drain.deadline !== undefined && { deadline: instant(orders.drain.deadline) }),
+        ...(orders.drain.caches && { caches: orders.drain.caches }),
       },
     }),
     platforms: [...platforms],

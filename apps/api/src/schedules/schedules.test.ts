@@ -88,6 +88,7 @@ describe('a schedule', () => {
     const [build, ...more] = await builds();
     expect(more).toEqual([]);
     expect(build).toMatchObject({ id: lastRun?.build, team: 'web', request: { target: 'test' } });
+    expect(build?.createdBy).toEqual({ kind: 'schedule', id: `schedule-${id}`, name: 'nightly' });
     const [entry] = (await api.state.audit.read({}, 100)).filter(({ action }) => action === 'runSchedule');
     expect(entry).toMatchObject({
       actor: { kind: 'schedule', id: `schedule-${id}`, name: 'nightly', team: 'web' },

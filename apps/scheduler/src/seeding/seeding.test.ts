@@ -127,6 +127,70 @@ test('caches move as soon as their host is drained, and the next ones when those
   expect(moved.sort()).toEqual(['app', 'lib']);
 });
 
+test('a drained host is told that its caches have moved once nothing is left to be copied, and not before', async ({
+  pool,
+}) => {
+  for (const name of ['a', 'b']) await pool.join(name, ABLE);
+  await learnApp(pool, ['lib']);
+  await publishCaches(pool, 'a', { ...APP_CACHE, 'lib//go': BYTES });
+  const said: (string | undefined)[] = [];
+  const { hosts } = pool.state;
+  const markMoves: typeof hosts.markMoves = async (...args) => {
+    said.push(args[2]);
+    await hosts.markMoves(...args);
+  };
+  const watched = {
+    ...{ get: hosts.get.bind(hosts), list: hosts.list.bind(hosts), idle: hosts.idle.bind(hosts) },
+    ...{ purgeLost: hosts.purgeLost.bind(hosts), departed: hosts.departed.bind(hosts), markMoves },
+  };
+  pool.start('s1', {}, { hosts: watched });
+  await pool.state.hostOperations.drain('a');
+  for (let n = 0; n < 2; n += 1) {
+    await carryOut(pool, 'a');
+    expect(said).not.toContain('moved');
+    await carryOut(pool, 'b');
+  }
+  const marked = (caches: string) =>
+    until(
+      async () => (await hosts.get('a'))?.orders.drain?.caches,
+      (now) => now === caches,
+    );
+  await marked('moved');
+  expect(said.at(-1)).toBe('moved');
+  const count = said.length;
+  // New caches on the host: they are judged anew.
+  await publishCaches(pool, 'a', { ...APP_CACHE, 'lib//go': BYTES, 'other//go': BYTES });
+  await until(
+    async () => said.length,
+    (now) => now > count,
+  );
+  await marked('moved');
+});
+
+test('a drained host is told that its caches have moved at once if there is nowhere to, or seeding is turned off', async ({
+  pool,
+}) => {
+  for (const name of ['a', 'b']) await pool.join(name, ABLE);
+  await learnApp(pool);
+  await publishCaches(pool, 'a', APP_CACHE);
+  await pool.state.hostOperations.cordon('b');
+  await pool.state.hostOperations.drain('a');
+  const moved = (name: string) =>
+    until(
+      async () => (await pool.state.hosts.get(name))?.orders.drain?.caches,
+      (caches) => caches === 'moved',
+    );
+  const first = pool.start('s1');
+  await moved('a');
+  await first.close();
+  await pool.state.hostOperations.uncordon('b');
+  await pool.state.hostOperations.uncordon('a');
+  pool.start('s2', { seeding: false });
+  await pool.state.hostOperations.drain('a');
+  await moved('a');
+  expect(await tasks(pool)).toEqual([]);
+});
+
 test('no seed comes to a host that is drained before the caches are saved', async ({ pool }) => {
   await busyAndCold(pool);
   const build = await pool.submit();

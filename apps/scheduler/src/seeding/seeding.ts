@@ -97,6 +97,15 @@ export class Seeding {
     for (const wish of pool.seedsAhead(now, this.#conditions(), AHEAD_AT_ONCE)) await this.#begin(wish, fencingToken);
   }
 
+  /** Returns the hosts whose caches are being copied to others, or have yet to be, although no build waits for them. */
+  owing(): Set<string> {
+    const { now, pool } = this.#view;
+    const isIdle = (name: string) => isAble(this.#view.hosts.get(name));
+    const owing = pool.hostsOwingSeeds(now, { ...this.#conditions(), isIdle });
+    for (const transfer of this.#transfers.values()) if (isOpen(stageOf(transfer, now))) owing.add(transfer.save.host);
+    return owing;
+  }
+
   /**
    * Considers a seed for a build that is about to start cold on the host. Returns whether one was ordered and the build should wait for it.
    * If the build ends sooner without, none is ordered: it leaves a cache itself.

@@ -62,6 +62,8 @@ export class CacheReporter {
   #round: Promise<void> | undefined;
   #again = false;
   #changed = false;
+  /** Whether the last round has failed. */
+  #failed = false;
   /** performance.now() */
   #restUntil = 0;
   #closing = false;
@@ -76,6 +78,11 @@ export class CacheReporter {
   /** The last reading. */
   get last(): ExecutorInventory | undefined {
     return this.#last;
+  }
+
+  /** Whether something has changed since the last report. A report that fails isn't waited for. */
+  get isBehind(): boolean {
+    return this.#round !== undefined || (!this.#failed && (this.#changed || this.#waiting.length > 0));
   }
 
   /**
@@ -161,6 +168,7 @@ export class CacheReporter {
     const waiting = this.#waiting.splice(0);
     const began = performance.now();
     this.#changed = false;
+    this.#failed = true;
     try {
       read = await this.#deps.inventory();
       this.#last = read;
@@ -174,6 +182,7 @@ export class CacheReporter {
     try {
       await this.#learn(waiting, read);
       const outcome = await inventories.publish(writer, this.#inventoryOf(read), read.readAt);
+      this.#failed = false;
       log.debug({ outcome, usedBytes: read.usedBytes, mounts: read.mounts.length }, 'caches reported');
     } catch (error) {
       log.warn({ err: error }, 'reporting the caches failed');

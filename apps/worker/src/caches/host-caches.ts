@@ -17,6 +17,7 @@ const PLAIN = 'trusted';
 /** Adds the last inventories of a host's builders up to the one inventory that the host has in the pool. A stopped builder counts with its last reading. */
 export class HostCaches {
   readonly #deps: HostCachesDeps;
+  #publishedAt = 0;
   /** Publishing runs one after the other, so that the last published inventory is the latest. */
   #publishing: Promise<unknown> = Promise.resolve();
 
@@ -43,6 +44,11 @@ export class HostCaches {
     return published;
   }
 
+  /** When an inventory was last published, by performance.now(). */
+  get publishedAt(): number {
+    return this.#publishedAt;
+  }
+
   /** Resolves when nothing is being published any more. */
   async settled(): Promise<void> {
     await this.#publishing;
@@ -54,7 +60,9 @@ export class HostCaches {
     const oldest = Math.min(readAt, ...all.filter(({ domain }) => isUp(domain)).map((one) => one.readAt));
     // If saving fails, the caches of stopped builders are unknown after a restart, and nothing else is lost.
     await ledger.save().catch(() => undefined);
-    return store.publish(writer, addedUp(all), oldest);
+    const outcome = await store.publish(writer, addedUp(all), oldest);
+    this.#publishedAt = performance.now();
+    return outcome;
   }
 }
 

@@ -18,6 +18,7 @@ const LAST_RETRY_MS = 60_000;
 /** Reports an executor's caches while it is up: a `CacheReporter`. */
 export interface LaneCaches {
   readonly last?: ExecutorInventory | undefined;
+  readonly isBehind?: boolean;
   isWarm(repo: string, namespace: string | undefined): boolean | undefined;
   wanted(): void;
   /** The contents have changed without an attempt. */
@@ -103,6 +104,11 @@ export class DomainLane {
 
   get isUp(): boolean {
     return this.#now !== undefined;
+  }
+
+  /** Whether the executor's caches have changed since the last report. */
+  get areCachesBehind(): boolean {
+    return this.#now?.caches?.isBehind ?? false;
   }
 
   /** Runs an attempt, and starts the executor first if necessary. Rejects if that fails, or `signal` aborts meanwhile. */

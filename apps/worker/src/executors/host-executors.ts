@@ -213,6 +213,11 @@ export class HostExecutors {
     return [...this.#ledger.all.values()].some(({ read }) => (read?.inventory.mounts.length ?? 0) > 0);
   }
 
+  /** Whether the pool knew the caches of now when it got a report that was sent at this time. @param sentAt by performance.now() */
+  areCachesKnown(sentAt: number): boolean {
+    return sentAt > this.#published.publishedAt && !this.#lanes.all.some((lane) => lane.areCachesBehind);
+  }
+
   /** The record of which layers of a domain's builder repos have used. */
   async layersOf(domain: string): Promise<LayerLedger> {
     return this.#lanes.layersOf(domain);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { SnapshotView } from '@kiln/contracts';
 import { isTerminal } from '@kiln/domain';
+import { Leadership } from '@kiln/state';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { SnapshotStore } from '../snapshots/snapshot-store.ts';
 import { CachingExecutor } from '../testing/caching-executor.ts';
@@ -13,12 +14,6 @@ import type { WorkerOptions } from '../worker-options.ts';
 /** Reports are so rare that an order that is obeyed at once must have been brought forward by an event. */
 const SELDOM = { leaseTtlMs: 60_000, syncEveryMs: 30_000, fenceMarginMs: 4_000 };
 const HANDED_BACK = { end: 'lost', failure: { code: 'host_drained' } };
-
-/** Another host. */
-const OTHER = {
-  ...{ name: 'h2', slots: 1, platforms: [], labels: {}, driver: 'docker' as const, accepting: true },
-  ...{ engineVersion: '1', buildxVersion: '1' },
-};
 
 /** A store that has no snapshot and takes none. */
 const NO_SNAPSHOTS: SnapshotStore = {
@@ -170,36 +165,56 @@ describe('with exitWhenDrained', () => {
     await runs(await pool.deliver());
   });
 
-  test('the worker waits until the caches that only it has have moved', async () => {
-    const mounted = new CachingExecutor('trusted', 1_000);
-    mounted.mount('app//root/.npm', 10);
-    const saved = Promise.withResolvers<SnapshotView>();
-    const worker = await pool.start(
-      { ...SELDOM, exitWhenDrained: true, lastMovesMs: 300, syncEveryMs: 100 },
-      { executors: fixedExecutors([mounted]), snapshots: { ...NO_SNAPSHOTS, find: () => saved.promise } },
-    );
-    await pool.build(await pool.deliver());
-    await pool.host(({ inventory }) => inventory?.mounts.length === 1);
-    const { tasks } = pool.state;
-    const seed = { type: 'seed', repo: 'app', domain: 'trusted', snapshot: tasks.newId() } as const;
-    const sizes = { bytes: 10, expectedMs: 1_000, warmth: 1 };
-    const seedAfter = { task: tasks.newId(), host: 'h2', repo: 'app', domain: 'trusted', ...sizes };
-    const { id = '' } = (await tasks.create('h1', { ...seed, type: 'save', seedAfter })) ?? {};
-    await eventually(async () => ((await tasks.get(id))?.state === 'running' ? true : undefined));
-    await pool.state.hostOperations.drain('h1');
-    await pool.host(({ draining, held }) => draining && held.length === 0);
-    await pool.state.hosts.sync(OTHER, { machine: 'm2', incarnation: 'i2' }, 60_000);
-    await tasks.create('h2', seed, undefined, seedAfter.task);
-    saved.resolve({ storedBytes: 10, mounts: [] as SnapshotView['mounts'] } as SnapshotView);
-    await eventually(async () => ((await tasks.get(id))?.state === 'succeeded' ? true : undefined));
-    // The other host is still being filled: the pool may order the next copy when it is done.
-    const since = Date.now();
-    await pool.host(({ lastSeenAt }) => lastSeenAt > since + 1_000);
-    expect(await Promise.race([worker.left, Promise.resolve('stays')])).toBe('stays');
-    const writer = { host: 'h2', incarnation: 'i2' };
-    await tasks.claim(writer, ['seed']);
-    await tasks.settle(writer, seedAfter.task, { result: {} });
-    expect(await worker.left).toBe('drained');
+  describe('and caches', () => {
+    let worker: RunningWorker;
+    const mounted = () => pool.host(({ inventory }) => inventory?.mounts.length === 1);
+    const reported = async () => {
+      const since = Date.now();
+      await pool.host(({ lastSeenAt }) => lastSeenAt > since + 300);
+    };
+    const stays = async () => expect(await Promise.race([worker.left, Promise.resolve('stays')])).toBe('stays');
+    /** The leader's mark. */
+    const mark = async (caches: 'moving' | 'moved', token: string) => {
+      const { orders, inventoryDigest } = await pool.host(({ draining, held }) => draining && held.length === 0);
+      await pool.state.hosts.markMoves('h1', orders.drain ?? { since: 0 }, caches, inventoryDigest, token);
+    };
+    const start = async (options: Partial<WorkerOptions>, snapshots: Partial<SnapshotStore> = {}) => {
+      const executor = new CachingExecutor('trusted', 1_000);
+      executor.mount('app//root/.npm', 10);
+      worker = await pool.start(
+        { ...SELDOM, exitWhenDrained: true, syncEveryMs: 100, ...options },
+        { executors: fixedExecutors([executor]), snapshots: { ...NO_SNAPSHOTS, ...snapshots } },
+      );
+      await pool.build(await pool.deliver());
+      await mounted();
+    };
+    const lead = async () => (await new Leadership(pool.state.redis, pool.state.keys, 'test', 60_000).hold()) ?? '';
+
+    test('the worker stays until the leader says that they have moved, and its tasks have ended', async () => {
+      const saved = Promise.withResolvers<SnapshotView>();
+      await start({ unmarkedMs: 100 }, { find: () => saved.promise });
+      const token = await lead();
+      const { tasks } = pool.state;
+      const seed = { type: 'seed', repo: 'app', domain: 'trusted', snapshot: tasks.newId() } as const;
+      const { id = '' } = (await tasks.create('h1', { ...seed, type: 'save' })) ?? {};
+      await eventually(async () => ((await tasks.get(id))?.state === 'running' ? true : undefined));
+      await pool.state.hostOperations.drain('h1');
+      await mark('moving', token);
+      saved.resolve({ storedBytes: 10, mounts: [] as SnapshotView['mounts'] } as SnapshotView);
+      await eventually(async () => ((await tasks.get(id))?.state === 'succeeded' ? true : undefined));
+      await reported();
+      await stays();
+      await mark('moved', token);
+      expect(await worker.left).toBe('drained');
+    });
+
+    test('the worker leaves after a while if no leader says anything', async () => {
+      await start({ unmarkedMs: 600 });
+      await pool.state.hostOperations.drain('h1');
+      await reported();
+      await stays();
+      expect(await worker.left).toBe('drained');
+    });
   });
 
   test('the worker does not leave because of a cordon or an idle host', async () => {

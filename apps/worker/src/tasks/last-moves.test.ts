@@ -5,43 +5,56 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 const MINUTE = 60_000;
+/** The leader has said that caches of the host have yet to move. */
+const MOVING = { isBusy: false, isMoved: false, isMarked: true };
+const UNMARKED = { ...MOVING, isMarked: false };
 
 function drained() {
-  const quiet = vi.fn();
-  return { moves: new LastMoves(quiet, 5_000), quiet };
+  const onTime = vi.fn();
+  return { moves: new LastMoves(onTime, 30_000), onTime };
 }
 
-test('a host without caches leaves as soon as its tasks have ended', () => {
-  const { moves } = drained();
-  expect(moves.areOver(true, false)).toBe(false);
-  expect(moves.areOver(false, false)).toBe(true);
+test('a host leaves as soon as its caches have moved and its tasks have ended', () => {
+  const { moves, onTime } = drained();
+  expect(moves.areOver(MOVING)).toBe(false);
+  vi.advanceTimersByTime(5 * MINUTE);
+  expect(moves.areOver({ isBusy: true, isMoved: true, isMarked: true })).toBe(false);
+  expect(moves.areOver({ isBusy: false, isMoved: true, isMarked: true })).toBe(true);
+  vi.advanceTimersByTime(20 * MINUTE);
+  expect(onTime).not.toHaveBeenCalled();
 });
 
-test('a host with caches waits for tasks, and after each for another one', () => {
-  const { moves, quiet } = drained();
-  expect(moves.areOver(false, true)).toBe(false);
-  vi.advanceTimersByTime(4_000);
-  moves.mayFollow();
-  expect(moves.areOver(false, true)).toBe(false);
-  vi.advanceTimersByTime(4_000);
-  expect([quiet.mock.calls.length, moves.areOver(false, true)]).toEqual([0, false]);
+test('a leader that says nothing is waited for, and after each task again', () => {
+  const { moves, onTime } = drained();
+  expect(moves.areOver(UNMARKED)).toBe(false);
+  vi.advanceTimersByTime(20_000);
+  moves.taskEnded();
+  expect(moves.areOver(UNMARKED)).toBe(false);
+  vi.advanceTimersByTime(29_000);
+  expect([onTime.mock.calls.length, moves.areOver(UNMARKED)]).toEqual([0, false]);
   vi.advanceTimersByTime(1_000);
-  expect([quiet.mock.calls.length, moves.areOver(false, true)]).toEqual([1, true]);
+  expect([onTime.mock.calls.length, moves.areOver(UNMARKED)]).toEqual([1, true]);
 });
 
-test('a task that never ends keeps the host for a quarter of an hour', () => {
-  const { moves, quiet } = drained();
+test.each([
+  ['a task that never ends', { ...UNMARKED, isBusy: true }],
+  ['caches that never move', MOVING],
+])('%s keep the host for a quarter of an hour', (_, host) => {
+  const { moves, onTime } = drained();
   vi.advanceTimersByTime(MINUTE);
-  expect(moves.areOver(true, true)).toBe(false);
-  vi.advanceTimersByTime(15 * MINUTE);
-  expect([quiet.mock.calls.length, moves.areOver(true, true), moves.isAtLimit]).toEqual([1, true, true]);
+  expect(moves.areOver(host)).toBe(false);
+  vi.advanceTimersByTime(14 * MINUTE);
+  moves.taskEnded();
+  expect(moves.areOver(host)).toBe(false);
+  vi.advanceTimersByTime(MINUTE);
+  expect([onTime.mock.calls.length, moves.areOver(host)]).toEqual([1, true]);
 });
 
 test('the wait starts over with the next drain', () => {
-  const { moves, quiet } = drained();
-  moves.areOver(false, true);
+  const { moves, onTime } = drained();
+  moves.areOver(MOVING);
   moves.reset();
   vi.advanceTimersByTime(20 * MINUTE);
-  expect([quiet.mock.calls.length, moves.areOver(true, true), moves.areOver(false, true)]).toEqual([0, false, false]);
+  expect([onTime.mock.calls.length, moves.areOver(MOVING), moves.areOver(UNMARKED)]).toEqual([0, false, false]);
   moves.reset();
 });

@@ -1,54 +1,52 @@
-import type { HostTasks } from '@kiln/state';
-
-/** How long a drained worker with caches waits for a task before it leaves, ms: the leader looks every second for caches to be moved. */
-const QUIET_MS = 5_000;
-/** How long it stays for tasks at most, ms. What it hasn't done by then is lost with the host. */
+/** How long a drained worker with caches waits for the leader to say anything about them, ms: leaders of older versions never do. */
+const UNMARKED_MS = 60_000;
+/** How long it stays for tasks and for its caches to move at most, ms. What hasn't moved by then is lost with the host. */
 const LIMIT_MS = 15 * 60_000;
 
+/** A drained host without builds. */
+export interface DrainedHost {
+  /** Whether a task runs. */
+  readonly isBusy: boolean;
+  /** Whether it has no caches that could move, or the leader has said that they have moved. */
+  readonly isMoved: boolean;
+  /** Whether the leader has said anything about this drain. */
+  readonly isMarked: boolean;
+}
+
 /**
- * Decides when a drained worker may leave: once its tasks have ended, and no further one has come for a while. Until then the pool moves
- * those of its caches that no other host has.
+ * Decides when a drained worker may leave: once its tasks have ended, and the leader has said that its caches have moved. Until then the pool
+ * copies those that no other host has.
  */
 export class LastMoves {
-  readonly #quietMs: number;
-  readonly #onQuiet: () => void;
+  readonly #unmarkedMs: number;
+  readonly #onTime: () => void;
   #idleSince: number | undefined;
   #quietSince: number | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param onQuiet called when `areOver` may have become true by time alone */
-  constructor(onQuiet: () => void, quietMs = QUIET_MS) {
-    this.#onQuiet = onQuiet;
-    this.#quietMs = quietMs;
+  /** @param onTime called when `areOver` has become true by time alone */
+  constructor(onTime: () => void, unmarkedMs = UNMARKED_MS) {
+    this.#unmarkedMs = unmarkedMs;
+    this.#onTime = onTime;
   }
 
-  /**
-   * Returns whether a host without builds may leave.
-   * @param isBusy whether a task runs
-   * @param mayMove whether it has caches that tasks could move
-   */
-  areOver(isBusy: boolean, mayMove: boolean): boolean {
+  /** Returns whether the host may leave. */
+  areOver({ isBusy, isMoved, isMarked }: DrainedHost): boolean {
+    clearTimeout(this.#timer);
+    if (!isBusy && isMoved) return true;
     const now = performance.now();
     this.#idleSince ??= now;
-    const untilLimit = this.#idleSince + LIMIT_MS - now;
-    if (untilLimit <= 0) return true;
-    if (isBusy) {
-      this.#quietSince = undefined;
-      return this.#wait(untilLimit);
-    }
-    if (!mayMove) return true;
     this.#quietSince ??= now;
-    const left = this.#quietSince + this.#quietMs - now;
-    return left <= 0 || this.#wait(left);
+    const untilLimit = this.#idleSince + LIMIT_MS - now;
+    const untilQuiet = this.#quietSince + this.#unmarkedMs - now;
+    const left = isBusy || isMarked ? untilLimit : Math.min(untilLimit, untilQuiet);
+    if (left <= 0) return true;
+    this.#timer = setTimeout(this.#onTime, left);
+    return false;
   }
 
-  /** Whether the host has stayed as long as it may. */
-  get isAtLimit(): boolean {
-    return this.#idleSince !== undefined && performance.now() - this.#idleSince >= LIMIT_MS;
-  }
-
-  /** Another task may follow: one has ended, or another host is still being filled. */
-  mayFollow(): void {
+  /** A task has ended; another one may follow. */
+  taskEnded(): void {
     this.#quietSince = undefined;
   }
 
@@ -58,18 +56,4 @@ export class LastMoves {
     this.#idleSince = undefined;
     this.#quietSince = undefined;
   }
-
-  #wait(ms: number): false {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(this.#onQuiet, ms);
-    return false;
-  }
-}
-
-/** Returns whether a host is being filled with caches that this one has saved for it. The pool orders the next copy to it only after that. */
-export async function isStillMoving(tasks: Pick<HostTasks, 'list' | 'get'>, host: string): Promise<boolean> {
-  const saves = await tasks.list({ host, state: 'succeeded' });
-  const seeds = saves.flatMap(({ order }) => (order.type === 'save' && order.seedAfter ? [order.seedAfter.task] : []));
-  const found = await Promise.all(seeds.map((id) => tasks.get(id)));
-  return found.some((seed) => seed !== undefined && seed.endedAt === undefined);
 }

@@ -1,4 +1,12 @@
-import { BUILD_STATES, CACHE_MODES, FAILURE_CODES, ISOLATIONS, TERMINAL_STATES, TRUSTS } from '@kiln/domain';
+import {
+  BUILD_STATES,
+  CACHE_MODES,
+  CREATOR_KINDS,
+  FAILURE_CODES,
+  ISOLATIONS,
+  TERMINAL_STATES,
+  TRUSTS,
+} from '@kiln/domain';
 import { z } from 'zod';
 import { buildSpec } from './build-request.ts';
 import { buildId, instant } from './fields.ts';
@@ -41,8 +49,22 @@ export const buildView = z
       description:
         '`untrusted`: submitted with an untrusted credential, or from a fork. Runs on builders for untrusted builds, and shares caches only with its team’s untrusted builds of the repo, whatever its `cacheScope`. It gets no secrets, can’t load images, and pushes only what a rule of the server allows.',
     }),
+    createdBy: z
+      .strictObject({ kind: z.enum(CREATOR_KINDS), id: z.string(), name: z.string() })
+      .optional()
+      .meta({
+        description:
+          'Who asked for it: a credential (a token, or a CI’s identity), a person, the connection whose webhook came, or a schedule. Absent if an older version accepted it.',
+      }),
     createdAt: instant,
     queuedAt: instant,
+    waiting: z
+      .strictObject({ reason: z.string(), host: z.string().optional(), limit: z.int().optional(), decidedAt: instant })
+      .optional()
+      .meta({
+        description:
+          'Why it waits for a host, by the last placement decision: the reason, the host that it waits for, or the limit that is reached. Only in lists and when a build is read.',
+      }),
     queueTimeoutSeconds: z.number().optional().meta({
       description: 'How long it may wait for a host, by its request or by the server’s default. Absent: without limit.',
     }),
@@ -144,9 +166,12 @@ export const hostView = z
       .optional()
       .meta({ description: 'What the worker itself reports, if an operator’s settings override it.' }),
     drain: z
-      .strictObject({ since: instant, deadline: instant.optional() })
+      .strictObject({ since: instant, deadline: instant.optional(), caches: z.enum(['moving', 'moved']).optional() })
       .optional()
-      .meta({ description: 'An operator’s drain. Builds that still run at the deadline are handed back to the pool.' }),
+      .meta({
+        description:
+          'An operator’s drain. Builds that still run at the deadline are handed back to the pool. `caches`: `moved` once the host has no builds and the pool copies no more of its caches to other hosts; absent until the scheduler has decided.',
+      }),
     platforms: z.array(z.string()),
     driver: z.string(),
     trust: z.array(z.enum(TRUSTS)).default(['trusted']).meta({

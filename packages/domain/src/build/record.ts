@@ -1,4 +1,4 @@
-import type { Trust } from '../access/principal.ts';
+import type { Principal, PrincipalKind, Trust } from '../access/principal.ts';
 import type { Granted } from '../access/untrusted.ts';
 import type { CacheMode } from '../caches/cache-mode.ts';
 import type { Failure } from './failure.ts';
@@ -19,6 +19,28 @@ export interface BuildResult {
 export interface StepCounts {
   readonly total: number;
   readonly cached: number;
+}
+
+/** What kinds of senders a build's `createdBy` tells apart. */
+export const CREATOR_KINDS = ['credential', 'person', 'webhook', 'schedule'] as const;
+
+/** Who asked for a build: the credential (a token or a CI's identity), the person, the connection whose webhook came, or the schedule. */
+export interface Creator {
+  readonly kind: (typeof CREATOR_KINDS)[number];
+  /** The principal's id, as in the audit log. */
+  readonly id: string;
+  /** The principal's name at that time. */
+  readonly name: string;
+}
+
+/** Returns what a build remembers of the principal that submitted it. */
+export function creatorOf({ kind, id, name }: Pick<Principal, 'kind' | 'id' | 'name'>): Creator {
+  const kinds: Partial<Record<PrincipalKind, Creator['kind']>> = {
+    session: 'person',
+    connection: 'webhook',
+    schedule: 'schedule',
+  };
+  return { kind: kinds[kind] ?? 'credential', id, name };
 }
 
 /** How an attempt ended: with the end of its build, or `lost`, with which the build goes back to `queued`. */
@@ -54,6 +76,8 @@ export interface BuildRecord {
   readonly team: string;
   /** Trust class of its submitter. Absent: trusted. */
   readonly trust?: Trust;
+  /** Absent: an older version accepted it. */
+  readonly createdBy?: Creator;
   /** Id of the principal that submitted it, if that has its own limits. */
   readonly submitter?: string;
   /** Limit of an attempt's log. Absent: unlimited. */

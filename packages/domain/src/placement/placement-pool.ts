@@ -246,6 +246,11 @@ export class PlacementPool implements PoolState {
     return new SeedPlanner(this, now, conditions).moving(most);
   }
 
+  /** Returns the hosts that have yet to give caches away by `seedsAhead`. @param conditions as there, but without regard to transfers under way */
+  hostsOwingSeeds(now: number, conditions: SeedConditions): Set<string> {
+    return new SeedPlanner(this, now, conditions).owing();
+  }
+
   /** Decides which builds start where now. The pool itself changes only by the events that the caller reports afterwards. */
   decide(now: number, { explained = false }: DecideOptions = {}): Decisions {
     this.#advance(now);

@@ -178,9 +178,19 @@ export class BuildStore {
    * Those of an archived build are only in its document.
    */
   async decisions(id: string): Promise<StoredDecision[]> {
-    const byAttempt = await this.#redis.hvals(this.#keys.decisions(id));
-    return inOrder(byAttempt.map((json) => JSON.parse(json) as StoredDecision));
+    return readDecisions(await this.#redis.hvals(this.#keys.decisions(id)));
   }
+
+  /** Reads the last placement decision of each of these builds, by id; those without any are missing. */
+  async lastDecisions(ids: readonly string[]): Promise<Map<string, StoredDecision>> {
+    const asked = await Promise.all(ids.map((id) => this.#redis.hvals(this.#keys.decisions(id))));
+    const last = asked.map((byAttempt) => readDecisions(byAttempt).at(-1));
+    return new Map(ids.flatMap((id, i) => (last[i] ? [[id, last[i]] as const] : [])));
+  }
+}
+
+function readDecisions(byAttempt: readonly string[]): StoredDecision[] {
+  return inOrder(byAttempt.map((json) => JSON.parse(json) as StoredDecision));
 }
 
 /** Sorts decisions, oldest first. */

@@ -50,15 +50,16 @@ export class CacheIndex {
   async read(
     host: string,
     [digest, readAt]: InventoryStamp,
-  ): Promise<{ caches: ReadonlyMap<string, HostCache>; inventory?: PublishedInventory }> {
+  ): Promise<{ caches: ReadonlyMap<string, HostCache>; inventory?: PublishedInventory; inventoryDigest?: string }> {
     if (digest === null) {
       this.#hosts.delete(host);
       return { caches: NOTHING };
     }
     const before = this.#hosts.get(host);
     const known = before?.digest === digest ? before : await this.#load(host);
-    if (!known) return { caches: NOTHING };
-    return { caches: known.caches, inventory: { ...known.published, readAt: Number(readAt) } };
+    if (!known) return { caches: NOTHING, inventoryDigest: digest };
+    const inventory = { ...known.published, readAt: Number(readAt) };
+    return { caches: known.caches, inventory, inventoryDigest: known.digest };
   }
 
   forget(host: string): void {

@@ -1,4 +1,5 @@
-import { describe, expect } from 'vitest';
+import { describe, expect, vi } from 'vitest';
+import { NotLeader } from '../builds/errors.ts';
 import { test } from '../testing/host-pool.ts';
 import { TooManyLabels } from './errors.ts';
 
@@ -54,6 +55,42 @@ describe('draining', () => {
     await pool.operations.drain('h1');
     expect((await pool.join()).drain).toEqual({});
     expect((await pool.host()).orders.drain).toEqual({ since });
+  });
+
+  test('tells the worker at once how far its caches have moved, until they change or another drain begins', async ({
+    pool,
+  }) => {
+    const { hosts, keys, redis } = pool.state;
+    const told = async () => [(await pool.join()).drain?.caches, (await pool.host()).orders.drain?.caches];
+    const drain = async () => (await pool.operations.drain('h1'))?.orders.drain ?? { since: 0 };
+    const digest = (value: string) => redis.hset(keys.hostInventory('h1'), 'digest', value, 'doc', 'null');
+    await pool.join();
+    const { ref } = await pool.assign();
+    const first = await drain();
+    expect(await told()).toEqual([undefined, undefined]);
+    await digest('d1');
+    const before = await pool.events();
+    for (let n = 0; n < 2; n += 1) await hosts.markMoves('h1', first, 'moving', 'd1', pool.token);
+    expect(await pool.events()).toBe(before + 1);
+    // What it still runs may leave caches.
+    await hosts.markMoves('h1', first, 'moved', 'd1', pool.token);
+    expect(await told()).toEqual(['moving', 'moving']);
+    await pool.finish(ref);
+    await hosts.markMoves('h1', first, 'moved', 'd1', pool.token);
+    expect(await told()).toEqual(['moved', 'moved']);
+    await digest('d2');
+    expect(await told()).toEqual(['moving', 'moving']);
+    await hosts.markMoves('h1', first, 'moved', 'd2', pool.token);
+    await pool.operations.uncordon('h1');
+    await vi.waitUntil(() => Date.now() > first.since);
+    const second = await drain();
+    expect(await told()).toEqual([undefined, undefined]);
+    await hosts.markMoves('h1', first, 'moved', 'd2', pool.token);
+    expect(await told()).toEqual([undefined, undefined]);
+    await expect(hosts.markMoves('h1', second, 'moved', 'd2', 'older-token')).rejects.toThrow(NotLeader);
+    await hosts.markMoves('h2', second, 'moved', 'd2', pool.token);
+    expect(await hosts.get('h2')).toBeUndefined();
+    expect(await redis.exists(keys.host('h2'))).toBe(0);
   });
 
   test('while builds are being assigned leaves the host with exactly those that were assigned', async ({ pool }) => {

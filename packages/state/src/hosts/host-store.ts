@@ -1,16 +1,18 @@
 import { type AttemptCall, type HostReport, hostDisk, hostReport, type NewHostReport } from '@kiln/contracts';
 import type { Redis } from 'ioredis';
+import { NotLeader } from '../builds/errors.ts';
 import { CacheIndex, type InventoryStamp } from '../caches/cache-index.ts';
 import type { Keys } from '../redis/keys.ts';
 import { hashOf, readTogether } from '../redis/read-together.ts';
 import { MASTER_ONLY, type Replication } from '../redis/replication.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { HostState } from '../types.ts';
-import { effective, parseOrders } from './desired.ts';
+import { type CacheMoves, type Drain, effective, parseOrders } from './desired.ts';
 import { HostNameTaken, HostRemoved, WorkerReplaced } from './errors.ts';
 
 /** How long a lost host stays on the list, so that operators see it, ms. */
 const LOST_RETENTION_MS = 24 * 3_600_000;
+const NOT_LEADER = -4;
 
 /** A worker's identity. `machine` survives a restart, because it is stored in the data directory; `incarnation` doesn't. */
 export interface WorkerIdentity {
@@ -24,8 +26,11 @@ export interface WorkerIdentity {
 export interface DesiredState {
   /** Whether no builds are assigned to it. */
   readonly cordoned: boolean;
-  /** Set while it should only finish its builds. Those that still run `handBackInMs` after the answer are handed back to the pool. */
-  readonly drain?: { readonly handBackInMs?: number };
+  /**
+   * Set while it should only finish its builds. Those that still run `handBackInMs` after the answer are handed back to the pool. `caches`: as
+   * in `Drain`.
+   */
+  readonly drain?: { readonly handBackInMs?: number; readonly caches?: CacheMoves };
   /** The effective slots and labels: the worker's own, or an operator's. */
   readonly slots: number;
   readonly labels: Readonly<Record<string, string>>;
@@ -185,7 +190,8 @@ export class HostStore {
       this.#caches.forget(name);
       return undefined;
     }
-    const orders = parseOrders(hashOf(desired));
+    const caches = await this.#caches.read(name, stamp);
+    const orders = parseOrders(hashOf(desired), { moves: host.moves, inventoryDigest: caches.inventoryDigest });
     const disk = hostDisk.safeParse(JSON.parse(host.disk || 'null'));
     const { slots, labels, oneDomain, domain } = parsed.data;
     const serves = domain ?? (oneDomain && Object.keys(held).length > 0 ? host.claiming : undefined);
@@ -205,8 +211,30 @@ export class HostStore {
       ...(host.stale && { stale: host.stale.split(' ') }),
       ...(host.leaseTtl !== undefined && { leaseTtlMs: Number(host.leaseTtl) }),
       held: Object.entries(held).map(([key, weight]) => ({ ...parseHeld(key), weight: Number(weight) })),
-      ...(await this.#caches.read(name, stamp)),
+      ...caches,
     };
+  }
+
+  /**
+   * Records on behalf of the leader how far the caches of a drained host have moved. Nothing is recorded if the drain is another one by now,
+   * or if caches count as moved of a host that still holds attempts.
+   * @param inventoryDigest of the inventory that was judged
+   * @throws NotLeader
+   */
+  async markMoves(
+    name: string,
+    { since }: Pick<Drain, 'since'>,
+    caches: CacheMoves,
+    inventoryDigest: string | undefined,
+    fencingToken: string,
+  ): Promise<void> {
+    const code = await runScript(
+      this.#redis,
+      'mark-moves',
+      [this.#keys.host(name), this.#keys.hostDesired(name), this.#keys.hostHeld(name), this.#keys.leaderToken()],
+      [this.#keys.prefix, name, fencingToken, since, caches, inventoryDigest ?? ''],
+    );
+    if (code === NOT_LEADER) throw new NotLeader();
   }
 
   /**
@@ -228,18 +256,28 @@ export class HostStore {
   }
 }
 
-type SyncAnswer = [settings: string[], held: string[], serverNow: string, inventoryKnown: number, tasks: number];
+type SyncAnswer = [
+  settings: string[],
+  held: string[],
+  serverNow: string,
+  inventoryKnown: number,
+  tasks: number,
+  moves: string,
+  inventoryDigest: string,
+];
 
 function desiredState(
   report: Pick<HostReport, 'slots' | 'labels'>,
-  [settings, held, serverNow, inventoryKnown, tasks]: SyncAnswer,
+  [settings, held, serverNow, inventoryKnown, tasks, moves, inventoryDigest]: SyncAnswer,
 ): DesiredState {
-  const orders = parseOrders(hashOf(settings));
+  const orders = parseOrders(hashOf(settings), { moves, inventoryDigest });
   const { drain } = orders;
   const handBackInMs = drain?.deadline === undefined ? undefined : Math.max(0, drain.deadline - Number(serverNow));
   return {
     cordoned: orders.cordoned,
-    ...(drain && { drain: handBackInMs === undefined ? {} : { handBackInMs } }),
+    ...(drain && {
+      drain: { ...(handBackInMs !== undefined && { handBackInMs }), ...(drain.caches && { caches: drain.caches }) },
+    }),
     ...effective(report, orders),
     inventoryKnown: inventoryKnown === 1,
     tasks,

@@ -12,7 +12,8 @@
 --      else { operators' settings: field, value, …;
 --             attempts that this incarnation holds: '<build id>:<attempt>', cancel, nonce or '', whether it has begun (1 or 0), …;
 --             ms since the epoch by the clock of the settings' deadline; whether its inventory is stored (1 or 0);
---             how many tasks of the host are open }
+--             how many tasks of the host are open;
+--             how far its caches have moved (mark-moves.lua) or ''; digest of its inventory or '' }
 -- @include attempt-identity
 -- @include server-run
 -- @include host-tasks
@@ -81,4 +82,5 @@ end
 redis.call('DEL', KEYS[6])
 if #idle > 0 then redis.call('HSET', KEYS[6], unpack(idle)) end
 return { redis.call('HGETALL', KEYS[5]), attempts, tostring(serverNow()), redis.call('EXISTS', KEYS[1] .. ':inventory'),
-  redis.call('ZCARD', KEYS[1] .. ':tasks') }
+  redis.call('ZCARD', KEYS[1] .. ':tasks'), redis.call('HGET', KEYS[1], 'moves') or '',
+  redis.call('HGET', KEYS[1] .. ':inventory', 'digest') or '' }

@@ -54,7 +54,7 @@ const hosts = {
   hosts: set('hosts', 'Names of the hosts'),
   host: hash<[name: string]>(
     'host:<name>',
-    'A host: `report` and `disk` as JSON, `slots`, `accepting`, `incarnation`, `epoch`, `machine`, `lastSeenAt`, `left`, and what else its worker reported',
+    'A host: `report` and `disk` as JSON, `slots`, `accepting`, `incarnation`, `epoch`, `machine`, `lastSeenAt`, `left`, `moves` (how far its caches have moved since it is drained), and what else its worker reported',
   ),
   hostLease: string<[name: string]>(
     'host:<name>:lease',

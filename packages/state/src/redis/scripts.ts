@@ -49,6 +49,7 @@ export type ScriptName =
   | 'set-host'
   | 'remove-host'
   | 'purge-host'
+  | 'mark-moves'
   | 'create-task'
   | 'claim-task'
   | 'progress-task'

@@ -1,4 +1,4 @@
-import type { PlacementInfoView } from '@kiln/contracts';
+import type { BuildView, PlacementInfoView } from '@kiln/contracts';
 import { domainText } from '@kiln/domain';
 import { duration } from '../../io/ages.ts';
 
@@ -56,9 +56,14 @@ const EXTRAS: Readonly<Record<string, string>> = {
 const HOSTS_NAMED = 6;
 
 /** Describes a reason. One that this version doesn't know is shown as it is. */
-function reasonText({ reason, limit }: Pick<Decision, 'reason' | 'limit'>): string {
+function reasonText({ reason, limit }: { readonly reason: string; readonly limit?: number | undefined }): string {
   const text = REASONS[reason] ?? reason.replaceAll('_', ' ');
   return limit === undefined ? text : `${text} (${limit})`;
+}
+
+/** Describes in a few words why a build waits: `for a, which has its cache: …`, `every host that fits is full`. */
+export function waitingText({ reason, host, limit }: NonNullable<BuildView['waiting']>): string {
+  return `${isForHost(reason) && host !== undefined ? `for ${host}, ` : ''}${reasonText({ reason, limit })}`;
 }
 
 function verdictText(verdict: string): string {

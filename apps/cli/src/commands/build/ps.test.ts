@@ -16,6 +16,36 @@ describe('kiln ps', () => {
     );
   });
 
+  it('shows who asked for builds, what they build, and why they wait', async () => {
+    const { request } = RUNNING;
+    cli.api.builds = [
+      {
+        ...{ ...RUNNING, commit: 'abcdef0123456789abcdef0123456789abcdef01' },
+        createdBy: { kind: 'webhook', id: 'connection:github', name: 'github' },
+        request: { ...request, tags: ['r/app:1', 'r/app:latest'] },
+      },
+      fakeBuild({
+        createdBy: { kind: 'person', id: 'p1', name: 'Ada' },
+        waiting: { reason: 'waits_for_warm', host: 'a', decidedAt: '2026-01-02T03:13:10.000Z' },
+      }),
+      fakeBuild({
+        id: '01kaqz6w5h0000000000cccccc',
+        waiting: { reason: 'team_limit', limit: 2, decidedAt: '2026-01-02T03:13:10.000Z' },
+      }),
+    ];
+    const { out } = await cli.run('ps -a');
+    const cells = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(/ {2,}/).slice(7));
+    expect(cells).toEqual([
+      ['BY', 'COMMIT', 'TAG', 'WAITING'],
+      ['webhook github', 'abcdef01', 'r/app:1 (+1)'],
+      ['Ada', 'for a, which has its cache: better than a cold start on a free host'],
+      ['its team has reached its limit of running builds (2)'],
+    ]);
+  });
+
   it('lists all builds with -a and fits a narrow terminal', async () => {
     expect((await cli.run('ps -a', { terminal: { columns: 40, rows: 24 } })).out).toBe(
       'BUILD     STATE    REPO              AGE\n' +

@@ -9,6 +9,7 @@ import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { SUMMARIES } from '../summaries.ts';
 import { shortId } from './build-id.ts';
+import { waitingText } from './placement-text.ts';
 
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 200;
@@ -40,7 +41,7 @@ export const psCommand = clientCommand(
     const query = { repo: flags.repo, team: flags.team, limit };
     const rows = state || flags.all ? (await client.list({ ...query, state })).builds : await unfinished(client, query);
     const none = flags.all || state ? 'no builds' : 'no unfinished builds; kiln ps -a shows all';
-    return printList(io, flags.json, 'builds', { rows, columns: columns(io), none });
+    return printList(io, flags.json, 'builds', { rows, columns: columns(io, rows), none });
   },
 );
 
@@ -53,7 +54,7 @@ async function unfinished(client: KilnClient, query: ListOptions): Promise<Build
 }
 
 /** Ids are shortened only on a terminal: scripts need the full ones. */
-function columns({ out, now }: Io): Column<BuildView>[] {
+function columns({ out, now }: Io, rows: readonly BuildView[]): Column<BuildView>[] {
   const at = now();
   return [
     { title: 'BUILD', text: ({ id }) => (out.isTerminal ? shortId(id) : id) },
@@ -63,7 +64,29 @@ function columns({ out, now }: Io): Column<BuildView>[] {
     { title: 'HOST', text: ({ host }) => host ?? '-', min: 8, dispensable: 1 },
     { title: 'AGE', text: ({ createdAt }) => age(Date.parse(createdAt), at), align: 'right' },
     { title: 'TOOK', text: (build) => took(build, at), align: 'right', dispensable: 2 },
+    // Only if a build has one, because they take much room.
+    ...OPTIONAL.filter(({ text }) => rows.some((row) => text(row) !== '')),
   ];
+}
+
+const COMMIT_CHARS = 8;
+
+const OPTIONAL: readonly Column<BuildView>[] = [
+  { title: 'BY', text: ({ createdBy }) => creatorText(createdBy), min: 8, dispensable: 4 },
+  { title: 'COMMIT', text: ({ commit }) => commit?.slice(0, COMMIT_CHARS) ?? '', dispensable: 5 },
+  { title: 'TAG', text: ({ request: { tags } }) => tagsText(tags), min: 10, dispensable: 6 },
+  { title: 'WAITING', text: ({ waiting }) => (waiting ? waitingText(waiting) : ''), min: 12, dispensable: 3 },
+];
+
+/** A credential's or a person's name alone; what isn't somebody is named: `webhook github`. */
+function creatorText(createdBy: BuildView['createdBy']): string {
+  if (!createdBy) return '';
+  const { kind, name } = createdBy;
+  return kind === 'webhook' || kind === 'schedule' ? `${kind} ${name}` : name;
+}
+
+function tagsText([first, ...more]: readonly string[]): string {
+  return first === undefined ? '' : `${first}${more.length > 0 ? ` (+${more.length})` : ''}`;
 }
 
 const STYLES: Readonly<Partial<Record<BuildView['state'], Style>>> = {

@@ -10,9 +10,6 @@ import { buildsText, leftText } from './host-text.ts';
 import { waitMoved } from './wait-moved.ts';
 import { watchHost } from './watch-host.ts';
 
-/** The pool begins to copy a drained host's caches within this time, ms. */
-const MOVES_BEGIN_MS = 3_000;
-
 export const drainCommand = clientCommand(
   {
     name: 'host drain',
@@ -79,7 +76,7 @@ async function waitDrained(
     last = host;
     switch (host.state) {
       case 'drained':
-        await waitMoved(client, name, { io, signal, quietMs: host.caches?.mounts ? MOVES_BEGIN_MS : 0 });
+        await waitMoved(client, name, { io, signal });
         printHost(io, json, host, `${name} drained`);
         return EXIT.ok;
       case 'left':

@@ -284,8 +284,13 @@ describe('caches that move from one host to another', () => {
 
   it('are shown with both hosts', async () => {
     await moving();
-    for (const name of ['a', 'b'])
+    for (const name of ['a', 'b']) {
       expect((await run(`hosts ${name}`)).out).toContain('\nmoving  app from a to b: saving, 2.00MB of 5.00MB\n');
+      expect(JSON.parse((await run(`hosts ${name} --json`)).out)).toMatchObject({
+        name,
+        moving: [{ from: 'a', to: 'b', repo: 'app', task: { type: 'save', progress: { bytes: 2_000_000 } } }],
+      });
+    }
   });
 
   it('are waited for by drain --wait, which says so, until they have arrived', async () => {

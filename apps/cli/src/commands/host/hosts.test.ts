@@ -103,7 +103,7 @@ describe('kiln hosts', () => {
       ].join('\n'),
     );
     expect(JSON.parse((await cli.run('hosts host-a --json')).out)).toEqual({
-      ...{ ...host, ...trusted, caches },
+      ...{ ...host, ...trusted, caches, moving: [] },
       inventory: {
         ...inventory,
         mounts: inventory.mounts.map((one) => ({ ...one, trust: 'trusted' })),

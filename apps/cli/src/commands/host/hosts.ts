@@ -20,7 +20,7 @@ import {
   settingsText,
   stateText,
 } from './host-text.ts';
-import { transfersOf } from './transfers.ts';
+import { transferJson, transfersOf } from './transfers.ts';
 
 export const hostsCommand = clientCommand(
   {
@@ -57,8 +57,9 @@ export const hostsCommand = clientCommand(
       });
     }
     const host = await client.host(name);
-    if (flags.json) printJson(io, host);
-    else io.out.write(hostText(host, await transfersOf(client, name), io));
+    const transfers = await transfersOf(client, name);
+    if (flags.json) printJson(io, { ...host, moving: transfers.map(transferJson) });
+    else io.out.write(hostText(host, transfers, io));
     return EXIT.ok;
   },
 );

@@ -17,7 +17,7 @@ export const removeCommand = clientCommand(
     description:
       'Remove hosts from the pool, with the slots and labels that were set for them. A worker that is still running exits. ' +
       'Removing a host that has builds, or the only host of the pool, is refused without --force. While caches of a host are being copied to other hosts, ' +
-      'the command waits; drain a host first if its caches are to be copied.',
+      'or of a drained host have yet to be, the command waits; drain a host first if its caches are to be copied.',
     operands: [1, Number.POSITIVE_INFINITY],
     flags: {
       force: {
@@ -34,7 +34,7 @@ export const removeCommand = clientCommand(
       async (signal) => {
         if (!flags.force) await keepOne(client, operands);
         return forEachHost(operands, io, async (name) => {
-          if (!flags.force && !flags['no-wait']) await waitMoved(client, name, { io, signal, quietMs: 0 });
+          if (!flags.force && !flags['no-wait']) await waitMoved(client, name, { io, signal });
           const host = await remove(client, name, flags.force);
           if (host.state !== 'removed') return waitRemoved(client, name, { io, json: flags.json, signal });
           printHost(io, flags.json, host, `${name} removed`);

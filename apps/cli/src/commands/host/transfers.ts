@@ -41,6 +41,12 @@ export function chooseTransfers(tasks: readonly TaskView[], host: string): Trans
     .reverse();
 }
 
+/** A transfer in JSON output: the task that saves or fills, as the API shows it, without its order. `to` is missing if only a snapshot is made. */
+export function transferJson({ task, from, to }: Transfer): object {
+  const { id, repo, team, trust, type, state, progress } = task;
+  return { from, to, repo, team, trust, task: { id, type, state, progress } };
+}
+
 /** Describes a transfer: `app from a to b: saving, 1.20GB of 3.00GB`. */
 export function transferText({ task, from, to }: Transfer): string {
   const { repo = 'caches', team, trust = 'trusted', type, state, progress, hostState } = task;

@@ -86,16 +86,37 @@ export class SeedPlanner {
     const wishes: SeedWish[] = [];
     for (const { repo, builds } of this.#repos()) {
       if (wishes.length >= most) break;
-      const sources = this.#sources(repo).filter(({ host }) => !taken.has(host));
-      const [host, eviction] = this.#best(repo, sources, targets, taken) ?? [];
-      if (!host || eviction === undefined) continue;
-      const forecast = { ...this.#forecast(repo, host), builds, evictionLossMs: eviction };
-      const wish = this.#weigh(repo, host, sources, forecast, 'moving');
+      const wish = this.#move(repo, builds, targets, taken);
       if (!wish) continue;
       wishes.push(wish);
       for (const name of [wish.host, wish.from.host]) taken.add(name);
     }
     return wishes;
+  }
+
+  /** Returns the hosts from which `moving` orders seeds now, or would if no transfer kept a host busy. */
+  owing(): Set<string> {
+    const targets = this.#targets(true);
+    const hosts = new Set<string>();
+    for (const { repo, builds } of targets.length === 0 ? [] : this.#repos()) {
+      const from = this.#move(repo, builds, targets, new Set())?.from;
+      if (from) hosts.add(from.host);
+    }
+    return hosts;
+  }
+
+  /** The seed that brings a copy of the repo to the best of the targets, with a host that isn't taken. */
+  #move(
+    repo: PoolRepo,
+    builds: number,
+    targets: readonly PoolHost[],
+    taken: ReadonlySet<string>,
+  ): SeedWish | undefined {
+    const sources = this.#sources(repo).filter(({ host }) => !taken.has(host));
+    const [host, eviction] = this.#best(repo, sources, targets, taken) ?? [];
+    if (!host || eviction === undefined) return undefined;
+    const forecast = { ...this.#forecast(repo, host), builds, evictionLossMs: eviction };
+    return this.#weigh(repo, host, sources, forecast, 'moving');
   }
 
   /** The repos without a copy on an open host, those that gain most by one first. */
@@ -126,10 +147,10 @@ export class SeedPlanner {
     return { slots, load };
   }
 
-  /** The open hosts to or from which no transfer is under way, least loaded first. */
-  #targets(): PoolHost[] {
+  /** The open hosts that may take part in a transfer, least loaded first. @param withBusy also those that are being seeded */
+  #targets(withBusy = false): PoolHost[] {
     const open = [...this.#pool.hosts.all.values()].filter(
-      (host) => host.open && host.seeds.size === 0 && this.#conditions.isIdle(host.view.name),
+      (host) => host.open && (withBusy || host.seeds.size === 0) && this.#conditions.isIdle(host.view.name),
     );
     const load = new Map(open.map((host) => [host, host.warmLoad(this.#clock) / host.view.slots]));
     return open.sort((a, b) => (load.get(a) ?? 0) - (load.get(b) ?? 0)).slice(0, WEIGHED_HOSTS);

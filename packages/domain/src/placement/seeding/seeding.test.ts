@@ -142,6 +142,21 @@ describe('seeds ahead of builds', () => {
     expect(routes(ahead(pool))[0]).toMatch(/^web: old → . \(moving\)$/);
   });
 
+  test('are owed by the hosts that have yet to give something away, also while other transfers keep hosts busy', () => {
+    const pool = scene({ app: APP, web: APP, both: APP })
+      .host('old', { draining: true }, { web: WARM, both: WARM })
+      .host('older', { draining: true }, { app: WARM })
+      .host('a', {}, { both: WARM });
+    const owing = () => [...pool.pool.hostsOwingSeeds(pool.now, ANY)].sort();
+    expect(owing()).toEqual(['old', 'older']);
+    pool.seed('app', 'a', 14, { from: 'older' });
+    // The only target is busy, so nothing can begin; what is on its way is no longer owed.
+    expect([owing(), ahead(pool)]).toEqual([['old'], []]);
+    pool.pool.seedEnded('app', 'a', true, pool.now);
+    pool.seed('web', 'a', 14, { from: 'old' });
+    expect(owing()).toEqual([]);
+  });
+
   test('leave what is hardly ever built to a drained host', () => {
     const pool = scene({ app: { ...APP, hourly: 0.005 } })
       .host('old', { draining: true }, { app: WARM })
