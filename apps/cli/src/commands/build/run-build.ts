@@ -1,4 +1,4 @@
-import type { BuildView } from '@kiln/contracts';
+import type { BuildRequestInput, BuildView } from '@kiln/contracts';
 import { cacheHome } from '../../context/digests/digest-cache.ts';
 import type { LocalInvocation } from '../../framework/command.ts';
 import { FlagError, UsageError } from '../../io/errors.ts';
@@ -12,13 +12,13 @@ import { Interrupted, Interruption } from './follow/interruption.ts';
 import { outcomeCode } from './follow/outcome.ts';
 import { reportBuild } from './follow/report-build.ts';
 import type { BUILD_FLAGS } from './request/build-flags.ts';
-import { type BuildFlags, buildRequestOf } from './request/build-request.ts';
+import { type BuildFlags, buildRequestOf, type RequestOptions } from './request/build-request.ts';
 import { buildxWarnings } from './request/buildx-compat.ts';
 import { cacheWarnings } from './request/cache-flags.ts';
 import { givenContexts } from './request/context-flag.ts';
 import { type OutputPlan, planOutput } from './request/output-flag.ts';
 import { readSecrets } from './request/secret-flag.ts';
-import { readSource } from './request/source.ts';
+import { type BuildSource, readSource } from './request/source.ts';
 import { checkDestinations } from './result/check-destinations.ts';
 import { imageId, writeResultFiles } from './result/metadata.ts';
 import { submit } from './submit/submit.ts';
@@ -43,9 +43,7 @@ export async function runBuild({ flags, operands, io }: LocalInvocation<typeof B
   );
   const secrets = await readSecrets(flags.secret, io.env, io.cwd);
   warn(io, secrets.warnings);
-  const request = buildRequestOf({
-    flags,
-    env: io.env,
+  const request = await withLogins(flags, source, io, {
     plan,
     secrets: secrets.values,
     source: source.source,
@@ -82,6 +80,21 @@ export async function runBuild({ flags, operands, io }: LocalInvocation<typeof B
   } finally {
     view.close();
   }
+}
+
+/** Builds the request, with this machine's logins to the registries that it names. */
+async function withLogins(
+  flags: BuildFlags,
+  { dockerfileContent: dockerfile }: BuildSource,
+  { env, err }: Io,
+  options: Omit<RequestOptions, 'flags' | 'env'>,
+): Promise<BuildRequestInput> {
+  const request = buildRequestOf({ flags, env, ...options });
+  const { clientLogins, isSwitchedOff } = await import('./logins/client-logins.ts');
+  if (isSwitchedOff(flags['no-client-logins'], env)) return request;
+  const { logins, warnings } = await clientLogins(request, { env, more: flags['client-login'], dockerfile });
+  for (const warning of warnings) err.line(`kiln: ${warning}`);
+  return logins.length > 0 ? { ...request, registryLogins: [...logins] } : request;
 }
 
 function warn(io: Io, warnings: readonly string[]): void {

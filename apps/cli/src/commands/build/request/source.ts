@@ -2,7 +2,12 @@ import { resolve } from 'node:path';
 import type { ContextUpload } from '@kiln/client';
 import type { BuildRequestInput } from '@kiln/contracts';
 import type { ContextDirectory } from '../../../context/context-tree.ts';
-import { directoryName, dockerfileContext, readLocalContext } from '../../../context/local-context.ts';
+import {
+  directoryName,
+  dockerfileContext,
+  type LocalContext,
+  readLocalContext,
+} from '../../../context/local-context.ts';
 import { UsageError } from '../../../io/errors.ts';
 import type { Io } from '../../../io/output.ts';
 import { gitSourceOf } from './git-source.ts';
@@ -11,6 +16,8 @@ import { gitSourceOf } from './git-source.ts';
 export interface BuildSource {
   readonly source: BuildRequestInput['source'];
   readonly dockerfile: string | undefined;
+  /** What the Dockerfile is, if it is on this machine and not in a tar. */
+  readonly dockerfileContent?: LocalContext['dockerfileContent'];
   /** A tar that is passed on. */
   readonly tar?: Omit<ContextUpload, 'onProgress'>;
   /** A directory that is sent as a tree. */
@@ -53,12 +60,13 @@ export async function readSource({ operand, file, ref, repo, io }: SourceOptions
   };
   const directory = resolve(io.cwd, operand);
   // Git answers while the directory is walked.
-  const [{ root, dockerfile, tree, skipped }, name] = await Promise.all([
+  const [{ root, dockerfile, dockerfileContent, tree, skipped }, name] = await Promise.all([
     readLocalContext(options),
     repo ?? nameOf(directory),
   ]);
   const listAgain = async () => (await readLocalContext(options)).tree;
-  return { source: { type: 'upload', name }, dockerfile, context: { root, tree, listAgain, skipped } };
+  const context = { root, tree, listAgain, skipped };
+  return { source: { type: 'upload', name }, dockerfile, dockerfileContent, context };
 }
 
 /** Loads what calls git only for those who don't give a name. */
@@ -80,8 +88,13 @@ async function fromPipe(file: string | undefined, repo: string | undefined, io: 
   }
   if (file !== undefined)
     throw new UsageError(`-f ${file}: standard input is not a tar, so it does not contain the file`);
-  const { dockerfile, tree } = dockerfileContext(piped.text);
-  return { source, dockerfile, context: { root: '', tree, listAgain: async () => tree, skipped: [] } };
+  const { dockerfile, dockerfileContent, tree } = dockerfileContext(piped.text);
+  return {
+    source,
+    dockerfile,
+    dockerfileContent,
+    context: { root: '', tree, listAgain: async () => tree, skipped: [] },
+  };
 }
 
 async function readDockerfile(io: Io): Promise<Uint8Array> {
