@@ -61,6 +61,11 @@ export class JoinedView {
     };
   }
 
+  /** Shows a message about all of them. */
+  say(message: string): void {
+    this.#view.say(message);
+  }
+
   /** Ends the display of all of them. */
   end(state: 'succeeded' | 'failed'): void {
     const { t = 0, id = '' } = this.#last ?? {};

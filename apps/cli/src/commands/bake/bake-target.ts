@@ -63,11 +63,13 @@ function targetOf(name: string, fields: Readonly<Record<string, unknown>>): Bake
   for (const [key, value] of Object.entries(fields)) {
     if (OTHERS.includes(key) || value === null) continue;
     const flagsOf = FLAGS[key];
-    if (!flagsOf) throw new UsageError(`target ${name}: ${key} is not supported, and the result would differ without it`);
+    if (!flagsOf)
+      throw new UsageError(`target ${name}: ${key} is not supported, and the result would differ without it`);
     for (const [flag, text] of flagsOf(value)) args.push(`--${flag}=${text}`);
   }
   checkLinks(name, fields.contexts);
-  if (dockerfile !== 'Dockerfile') args.push(`--file=${isRemote(context) ? dockerfile : inContext(context, dockerfile)}`);
+  if (dockerfile !== 'Dockerfile')
+    args.push(`--file=${isRemote(context) ? dockerfile : inContext(context, dockerfile)}`);
   return { name, args, operand: context, dockerfileText: inline === undefined ? undefined : String(inline) };
 }
 

@@ -16,10 +16,7 @@ export interface EvaluatedBake {
 }
 
 /** buildx as a plugin of docker, and by itself. */
-const PROGRAMS = [
-  ['docker', 'buildx'],
-  ['docker-buildx'],
-] as const;
+const PROGRAMS = [['docker', 'buildx'], ['docker-buildx']] as const;
 const MISSING =
   'kiln bake reads bake files with docker buildx, which this machine doesn’t have; install the plugin docker-buildx (the docker engine isn’t needed)';
 
