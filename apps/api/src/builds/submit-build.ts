@@ -12,6 +12,7 @@ import {
 } from '@kiln/state';
 import type { Digest } from '@kiln/trees';
 import { grantTo } from '../access/admit-request.ts';
+import { dockerfilePlatforms } from '../contexts/dockerfile-platforms.ts';
 import { requireContexts, requireTree } from '../contexts/require-tree.ts';
 import type { StagedContext } from '../contexts/stage-context.ts';
 import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
@@ -38,7 +39,7 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 /** What every submission needs, whether over HTTP, by a schedule or by a webhook. */
 export interface SubmissionDeps {
   readonly builds: Builds;
-  readonly trees: Pick<TreeStore, 'tree' | 'file' | 'directory'>;
+  readonly trees: Pick<TreeStore, 'tree' | 'file' | 'directory' | 'open'>;
   /** Has the contexts that were uploaded to an older version. */
   readonly blobs: Pick<MeteredBlobs, 'touch'>;
   /** For how long a context is kept after its last use, ms. */
@@ -108,11 +109,13 @@ export async function submitBuild(
   const cache = asked.cache ?? cacheOfMode((await defaultMode(asked, modeDefaults)) ?? 'warm', asked.tags);
   const spec: BuildSpec = { ...asked, ...(cache && { cache }) };
   const granted = grantTo(spec, principal.trust, untrustedPush);
+  const runs = await dockerfilePlatforms(spec, trees);
   return accept(builds, {
     ...rules.acceptance,
     repo: repoOf(spec),
     spec,
     secrets,
+    ...(runs && { runPlatforms: runs }),
     ...(logins && { logins }),
     trust: principal.trust,
     createdBy: creatorOf(principal),
@@ -161,6 +164,7 @@ export async function retryBuild(id: string, key: RequestKey | undefined, deps: 
     trust,
     createdBy: creatorOf(principal),
     ...(granted && { granted }),
+    ...(record.runPlatforms && { runPlatforms: record.runPlatforms }),
     retryOf: id,
     ...(record.pullRequest !== undefined && { pullRequest: record.pullRequest }),
     ...(record.clonesWith && { clonesWith: record.clonesWith }),

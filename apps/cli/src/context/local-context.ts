@@ -51,7 +51,8 @@ export async function readLocalContext(input: LocalContextOptions): Promise<Loca
 function withFile(directory: ContextDirectory, file: ContextFile | undefined): ContextDirectory {
   if (!file) return directory;
   const others = directory.children.filter(({ name }) => name !== file.name);
-  return { ...directory, children: [...others, file].sort((a, b) => (a.name < b.name ? -1 : 1)) };
+  const children = [...others, file].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return { ...directory, children, packed: undefined };
 }
 
 async function demandDirectory(root: string, given: string): Promise<void> {

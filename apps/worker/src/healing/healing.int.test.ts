@@ -38,7 +38,7 @@ beforeAll(async () => {
   scratchDir = await mkdtemp(join(tmpdir(), 'kiln-heal-'));
   builders = await HostBuilders.start({
     ...{ hostName: 'heal', instance, scratchDir, log, trust: 'trusted', isolation: 'pool', cacheBudgetBytes: 4e9 },
-    ...{ driver: 'docker-container', toolImage: IMAGES.tool, buildkitImage: IMAGES.buildkit },
+    ...{ driver: 'docker-container', toolImage: IMAGES.tool, buildkitImage: IMAGES.buildkit, stalledAfterMs: 5_000 },
   });
 });
 afterAll(async () => {
@@ -104,14 +104,15 @@ async function build(lines: string, spec: object = {}): Promise<Built> {
   return { outcome, records, output: records.map((record) => (record.type === 'output' ? record.data : '')).join('') };
 }
 
-/** Runs a script in the builder's container. */
-async function inside(script: string): Promise<void> {
+/** Runs a script in the builder's container. @returns whether its exit code is 0 */
+async function inside(script: string): Promise<boolean> {
   const exec = await engine
     .getContainer(containerName)
     .exec({ Cmd: ['sh', '-c', script], AttachStdout: true, AttachStderr: true });
   const stream = await exec.start({});
   stream.resume();
   await new Promise((resolve) => stream.once('end', resolve));
+  return (await exec.inspect()).ExitCode === 0;
 }
 
 const actions = () => healing.ledger.incidents.map(({ state, action }) => [state, action]);
@@ -157,6 +158,24 @@ test('neither retries nor quarantines anything because of what a build says or d
   const missing = await build(`COPY ["${text}", "/"]`);
   expect(missing.outcome.failure?.code).toBe('step_failed');
   expect([notes(failed), notes(missing), actions(), away]).toEqual([[], [], [], []]);
+});
+
+test('hands back builds that wait for a lock whose holder is gone, and restarts BuildKit', async () => {
+  const seconds = `9${process.pid}`;
+  const locked = (command: string) => `RUN --mount=type=cache,id=l,target=/c,sharing=locked ${command}`;
+  const holding = build(locked(`sleep ${seconds}`));
+  // The step's process is gone, but what started it, and tells BuildKit so, hangs.
+  const isHolding = () => inside(`grep -qszx '[9]${process.pid}' /proc/[0-9]*/cmdline`);
+  await expect.poll(isHolding, { timeout: 60_000 }).toBe(true);
+  await inside(`for p in /proc/[0-9]*; do [ "$(cat $p/comm)" != runc ] || kill -STOP "\${p#/proc/}"; done`);
+  await inside(`kill -9 $(grep -lszx '[9]${process.pid}' /proc/[0-9]*/cmdline | cut -d/ -f3)`);
+  const ended = await Promise.all([holding, build(locked('echo b'))]);
+  for (const { outcome } of ended)
+    expect(outcome).toMatchObject({ end: 'failed', failure: { code: 'infrastructure' } });
+  await expect.poll(() => away.at(-1), { timeout: 60_000 }).toBe(false);
+  expect(actions()).toContainEqual(['stuck', 'handed_back']);
+  expect(actions().at(-1)).toEqual(['stuck', 'restarted']);
+  expect((await build(locked('echo c'))).output).toBe('c\n');
 });
 
 test('gives a builder whose database is broken a new state, and keeps the old one for a while', async () => {

@@ -31,6 +31,30 @@ test('builds in its own container, which the engine restarts', async () => {
   expect(HostConfig.RestartPolicy?.Name).toBe('unless-stopped');
 });
 
+test('builds images of platforms that the host can’t run if no step runs anything, and says so if one does', async () => {
+  const dockerfile = 'FROM scratch\nARG TARGETARCH\nLABEL arch=$TARGETARCH\nCOPY site /';
+  const platforms = ['linux/amd64', 'linux/s390x'];
+  const copies = begin(own.builder, { dockerfile, files: { site: '1' }, spec: { platforms } });
+  expect((await copies.outcome).end).toBe('succeeded');
+  const cross = `${BASE.replace('FROM ', 'FROM --platform=$BUILDPLATFORM ')}\nRUN echo x > /x\nFROM scratch\nCOPY /x /`;
+  expect(
+    (await begin(own.builder, { dockerfile: cross, files: { ...files, x: '1' }, spec: { platforms } }).outcome).end,
+  ).toBe('succeeded');
+  const runs = begin(own.builder, {
+    dockerfile: 'FROM scratch\nCOPY --chmod=755 program /\nRUN ["/program"]',
+    files: { program: 'a program of some other processor' },
+    spec: { platforms: ['linux/s390x'] },
+  });
+  expect(await runs.outcome).toMatchObject({
+    failure: {
+      code: 'platform_missing',
+      message: expect.stringMatching(
+        /^\[.*\] RUN \["\/program"\] runs a program for linux\/s390x, but the host runs only linux\/amd64/,
+      ),
+    },
+  });
+});
+
 test('sends the builder only what has changed in a working tree', async () => {
   const tree = (small: string) => ({
     Dockerfile: `${BASE}\nCOPY small large /c/\nRUN cat /c/small`,

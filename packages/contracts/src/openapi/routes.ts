@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { buildRequest } from '../http/build-request.ts';
+import { buildView } from '../http/build-view.ts';
 import { buildId, contextDigest } from '../http/fields.ts';
-import { buildPage, buildQuery, buildView, logQuery, placementView, waitQuery } from '../http/views.ts';
+import { buildPage, buildQuery, logQuery, placementView, waitQuery } from '../http/views.ts';
 import { whySlowQuery, whySlowView } from '../http/why-slow.ts';
 import { logRecord } from '../log/record.ts';
 import { ACCESS_ROUTES } from './access-routes.ts';

@@ -55,6 +55,11 @@ test.each(CASES)('an image is found: %s', (_, dockerfile, images, args = {}) => 
   expect(imagesOf(dockerfile, args)).toEqual(images);
 });
 
+test('an image that a named context replaces is left out', () => {
+  const dockerfile = 'FROM base\nFROM r.example/a:1\nCOPY --from=Lib /x /x';
+  expect(imagesOf(dockerfile, {}, ['base', 'lib'])).toEqual(['r.example/a:1']);
+});
+
 test('registries are named once, and as references name them', () => {
   const images = [
     'a',

@@ -8,7 +8,7 @@ import { type BuildFlags, buildRequestOf, type RequestOptions } from './request/
 import { buildxWarnings } from './request/buildx-compat.ts';
 import { cacheWarnings } from './request/cache-flags.ts';
 import { givenContexts } from './request/context-flag.ts';
-import { type OutputPlan, planOutput } from './request/output-flag.ts';
+import { type OutputPlan, outputWarnings, planOutput } from './request/output-flag.ts';
 import { readSecrets } from './request/secret-flag.ts';
 import { type BuildSource, readSource } from './request/source.ts';
 import { checkDestinations } from './result/check-destinations.ts';
@@ -32,6 +32,7 @@ export interface PrepareOptions {
 export async function prepareBuild({ flags, operand, dockerfileText, io }: PrepareOptions): Promise<PreparedBuild> {
   warn(io, [...buildxWarnings(flags), ...cacheWarnings(flags)]);
   const plan = planOutput(flags);
+  warn(io, outputWarnings(plan, flags));
   checkOutputs(plan, flags, io);
   await checkDestinations({ ...flags, plan, cwd: io.cwd });
   const { file, ref, repo } = flags;
@@ -45,7 +46,7 @@ export async function prepareBuild({ flags, operand, dockerfileText, io }: Prepa
   );
   const secrets = await readSecrets(flags.secret, io.env, io.cwd);
   warn(io, secrets.warnings);
-  const request = await withLogins(flags, source, io, {
+  const request = await withLogins(flags, { ...source, contexts }, io, {
     plan,
     secrets: secrets.values,
     source: source.source,
@@ -57,14 +58,14 @@ export async function prepareBuild({ flags, operand, dockerfileText, io }: Prepa
 /** Builds the request, with this machine's logins to the registries that it names. */
 async function withLogins(
   flags: BuildFlags,
-  { dockerfileContent: dockerfile }: BuildSource,
+  { dockerfileContent: dockerfile, contexts }: Pick<BuildSource, 'dockerfileContent'> & Pick<SubmitOptions, 'contexts'>,
   { env, err }: Io,
   options: Omit<RequestOptions, 'flags' | 'env'>,
 ): Promise<BuildRequestInput> {
   const request = buildRequestOf({ flags, env, ...options });
   const { clientLogins, isSwitchedOff } = await import('./logins/client-logins.ts');
   if (isSwitchedOff(flags['no-client-logins'], env)) return request;
-  const { logins, warnings } = await clientLogins(request, { env, more: flags['client-login'], dockerfile });
+  const { logins, warnings } = await clientLogins(request, { env, more: flags['client-login'], dockerfile, contexts });
   for (const warning of warnings) err.line(`kiln: ${warning}`);
   return logins.length > 0 ? { ...request, registryLogins: [...logins] } : request;
 }

@@ -4,20 +4,23 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { KilnClient } from '@kiln/client';
-import { afterEach, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
 import { runCli } from '../../cli.ts';
+import { cliOfRun } from '../../testing/cli-of-run.ts';
 import { fakeIo } from '../../testing/fake-io.ts';
 import { RealPool } from '../../testing/real-pool.ts';
 
-const MAIN = fileURLToPath(new URL('../../main.ts', import.meta.url));
 const BASE = process.env.KILN_EXAMPLE_DEBIAN_IMAGE ?? 'kiln.local/debian:bookworm-slim';
 
+let main: string;
 let pool: RealPool;
 let dir: string;
 const children: Kiln[] = [];
 
+beforeAll(async () => {
+  main = await cliOfRun();
+});
 beforeEach(async () => {
   pool = await RealPool.start();
   dir = await mkdtemp(join(tmpdir(), 'kiln-worker-'));
@@ -38,7 +41,7 @@ class Kiln {
   #heard: () => void = () => {};
 
   constructor(...args: readonly string[]) {
-    this.#child = spawn(process.execPath, [MAIN, ...args], {
+    this.#child = spawn(process.execPath, [main, ...args], {
       env: { KILN_TOOL_IMAGE: 'kiln.local/tool:1', ...process.env, KILN_DRIVER: 'docker', KILN_LOG_LEVEL: 'info' },
       stdio: ['ignore', 'ignore', 'pipe'],
     });

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { BuildRequestInput } from '@kiln/contracts';
 import { imagesOf, parseReference, registriesOf } from '@kiln/domain';
 import { badFlag } from '../../../framework/flag-values.ts';
+import type { GivenContext } from '../request/context-flag.ts';
 import { registryOf } from './docker-config.ts';
 import { type ReadLogins, readLogins } from './read-logins.ts';
 
@@ -13,6 +14,8 @@ export interface LoginOptions {
   readonly env: Env;
   /** Registries that the build names in a place that isn't read here. */
   readonly more: readonly string[];
+  /** Further contexts of the build. */
+  readonly contexts: readonly GivenContext[];
   /** Undefined if it isn't on this machine. */
   readonly dockerfile: DockerfileContent | undefined;
 }
@@ -24,15 +27,16 @@ export function isSwitchedOff(flag: boolean | undefined, { KILN_CLIENT_LOGINS: t
 }
 
 /**
- * Reads this machine's logins to the registries that a build names: in its tags, caches and attestations, in its Dockerfile, and in `more`. No others are
+ * Reads this machine's logins to the registries that a build names: in its tags, caches, attestations and contexts, in its Dockerfile, and in `more`. No others are
  * read, and no credential helper is asked for others.
  * @throws UsageError for a name in `more`
  */
 export async function clientLogins(request: BuildRequestInput, options: LoginOptions): Promise<ReadLogins> {
-  const { env, dockerfile } = options;
+  const { env, dockerfile, contexts } = options;
+  const names = contexts.map(({ name }) => name);
   const more = options.more.map(registryFlag);
-  const images = dockerfile ? imagesOf(await textOf(dockerfile), request.buildArgs ?? {}) : [];
-  const named = registriesOf([...imagesOfRequest(request), ...images]);
+  const images = dockerfile ? imagesOf(await textOf(dockerfile), request.buildArgs ?? {}, names) : [];
+  const named = registriesOf([...imagesOfRequest(request), ...contexts.flatMap(imageOf), ...images]);
   const { logins, warnings } = await readLogins([...new Set([...more, ...named])], env);
   const missing = more.filter((registry) => !logins.some((login) => login.registry === registry));
   return {
@@ -49,6 +53,10 @@ function imagesOfRequest({ tags = [], cache, sbom }: BuildRequestInput): string[
     ...caches.flatMap((one) => (one.type === 'registry' ? [one.ref] : [])),
     ...(generator === undefined ? [] : [generator]),
   ];
+}
+
+function imageOf(context: GivenContext): string[] {
+  return 'from' in context && context.from.type === 'image' ? [context.from.ref] : [];
 }
 
 function registryFlag(text: string): string {

@@ -90,7 +90,7 @@ function decoded(key: string, auth: string): Credentials {
   const colon = text.indexOf(':');
   if (colon < 1) throw new TypeError(`auths[${JSON.stringify(key)}].auth is not the base64 of USER:PASSWORD`);
   // Docker pads short passwords with zero bytes.
-  return { username: text.slice(0, colon), password: text.slice(colon + 1).replace(/^\0+|\0+$/g, '') };
+  return { username: text.slice(0, colon), password: text.slice(colon + 1).replaceAll('\0', '') };
 }
 
 function isText(value: unknown): value is string {

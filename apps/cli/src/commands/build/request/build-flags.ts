@@ -1,5 +1,5 @@
 import { CACHE_MODES, CACHE_SCOPES, PRIORITIES } from '@kiln/domain';
-import type { FlagTable } from '../../../framework/flags.ts';
+import type { FlagSpec, FlagTable } from '../../../framework/flags.ts';
 import { CONNECTION_FLAGS } from '../../../server/find-server.ts';
 
 /** Flags with the names and meanings of `docker buildx build`. */
@@ -97,7 +97,7 @@ export const KILN_FLAGS = {
   },
   'no-client-logins': {
     kind: 'bool',
-    help: "Don't send this machine's logins to the registries that the build names (default: $KILN_CLIENT_LOGINS is off)",
+    help: "Don't send this machine's logins to the registries that the build names; same as KILN_CLIENT_LOGINS=off",
   },
   'client-login': {
     kind: 'list',
@@ -144,41 +144,70 @@ export const KILN_FLAGS = {
   },
 } as const satisfies FlagTable;
 
+/** A flag of buildx without an effect in Kiln, and why. */
+export interface DecidedFlag extends FlagSpec {
+  readonly why: string;
+  /** Values that ask for what Kiln does anyway, so that the flag needs no decision. */
+  readonly harmless?: readonly string[];
+}
+
+const LIMITS = 'use --memory and --cpus';
+
 /** Flags of buildx that don't apply to a pool and don't affect the result. They are ignored with a warning. */
 export const IGNORED_FLAGS = {
-  builder: { kind: 'text' },
-  'cgroup-parent': { kind: 'text' },
-  compress: { kind: 'bool' },
-  'disable-content-trust': { kind: 'bool' },
-  'force-rm': { kind: 'bool' },
-  rm: { kind: 'bool' },
-  debug: { kind: 'bool', short: 'D' },
-} as const satisfies FlagTable;
+  builder: { kind: 'text', why: 'Kiln chooses the host and its builder' },
+  'cgroup-parent': { kind: 'text', why: 'the operator of a host chooses the cgroup of its builders' },
+  compress: { kind: 'bool', why: 'Kiln compresses what it sends where that helps' },
+  debug: { kind: 'bool', short: 'D', why: 'the logs of the server and its hosts have the details' },
+  'disable-content-trust': { kind: 'bool', why: 'BuildKit does not verify content trust' },
+  'force-rm': { kind: 'bool', why: 'BuildKit leaves no containers behind' },
+  rm: { kind: 'bool', why: 'BuildKit leaves no containers behind' },
+  root: { kind: 'text', why: 'Kiln starts no buildx server' },
+  'server-config': { kind: 'text', why: 'Kiln starts no buildx server' },
+} as const satisfies Readonly<Record<string, DecidedFlag>>;
 
 /** Flags of buildx that Kiln doesn't support and that affect the result. They are refused. */
 export const REFUSED_FLAGS = {
-  'add-host': { kind: 'list' },
-  allow: { kind: 'list' },
-  annotation: { kind: 'list' },
-  call: { kind: 'text' },
-  check: { kind: 'bool' },
-  'cpu-period': { kind: 'text' },
-  'cpu-quota': { kind: 'text' },
-  'cpu-shares': { kind: 'text' },
-  'cpuset-cpus': { kind: 'text' },
-  'cpuset-mems': { kind: 'text' },
-  isolation: { kind: 'text' },
-  'memory-swap': { kind: 'text' },
-  network: { kind: 'text' },
-  'no-cache-filter': { kind: 'list' },
-  policy: { kind: 'list' },
-  print: { kind: 'text' },
-  'security-opt': { kind: 'list' },
-  'shm-size': { kind: 'text' },
-  squash: { kind: 'bool' },
-  ssh: { kind: 'list' },
-  ulimit: { kind: 'list' },
-} as const satisfies FlagTable;
+  'add-host': { kind: 'list', why: 'write the address into /etc/hosts in the RUN step that needs it' },
+  allow: {
+    kind: 'list',
+    why: 'hosts grant no entitlements; RUN steps that need privileges belong into a job of their own',
+  },
+  annotation: { kind: 'list', why: 'use --label, or annotate the pushed image with docker buildx imagetools create' },
+  call: { kind: 'text', harmless: ['build'], why: 'hosts only build; use docker buildx build --call on this machine' },
+  check: { kind: 'bool', why: 'hosts only build; use docker buildx build --check on this machine' },
+  'cpu-period': { kind: 'text', why: LIMITS },
+  'cpu-quota': { kind: 'text', why: LIMITS },
+  'cpu-shares': { kind: 'text', why: LIMITS },
+  'cpuset-cpus': { kind: 'text', why: LIMITS },
+  'cpuset-mems': { kind: 'text', why: LIMITS },
+  isolation: { kind: 'text', harmless: ['default', ''], why: 'hosts run Linux, which has only the default' },
+  'memory-swap': { kind: 'text', why: LIMITS },
+  network: {
+    kind: 'text',
+    harmless: ['default', ''],
+    why: 'the operator of a host sets the network of its builders; a step without network is RUN --network=none',
+  },
+  'no-cache-filter': { kind: 'list', why: 'use --no-cache for the whole build' },
+  policy: {
+    kind: 'list',
+    why: 'hosts evaluate no policies; the operator sets which registries and frontends are allowed',
+  },
+  print: { kind: 'text', why: 'hosts only build; use docker buildx build --print on this machine' },
+  'security-opt': { kind: 'list', why: 'BuildKit has no such options' },
+  'shm-size': { kind: 'text', why: 'use RUN --mount=type=tmpfs,target=/dev/shm,size=BYTES' },
+  squash: { kind: 'bool', why: 'BuildKit cannot squash; COPY --from the stage into one that begins with FROM scratch' },
+  ssh: {
+    kind: 'list',
+    why: 'no agent is forwarded to the hosts; pass a deploy key or a token with --secret, or clone over https://',
+  },
+  ulimit: { kind: 'list', why: 'use ulimit in the RUN step' },
+} as const satisfies Readonly<Record<string, DecidedFlag>>;
+
+/** Kiln's own flags with the name of a flag of buildx, and what buildx means by it. */
+export const RENAMED_FLAGS = {
+  detach: 'buildx detaches from its server, which Kiln doesn’t start; here, the command ends after the submission',
+} as const satisfies Partial<Record<keyof typeof KILN_FLAGS, string>>;
 
 /** All flags that `kiln build` knows. */
 export const BUILD_FLAGS = {

@@ -260,6 +260,13 @@ describe('buildxWarnings', () => {
     expect(warn('--network=default', '--call', 'build', '--squash=false', '--tag', 'x')).toEqual([]);
   });
 
+  it.each([
+    [['--ssh', 'default'], 'no agent is forwarded to the hosts; pass a deploy key or a token with --secret'],
+    [['--squash'], 'BuildKit cannot squash; COPY --from the stage'],
+  ])('says why %j is refused, and what to do instead', (args, why) => {
+    expect(() => warn(...args)).toThrow(`${args[0]} is not supported: ${why}`);
+  });
+
   it.each([['--ssh', 'default'], ['--network', 'host'], ['--add-host', 'a:1'], ['--check']])(
     'refuses %s, which would change the result',
     (...args) => {
