@@ -143,7 +143,9 @@ export {
   type MemoryUse,
   memoryLevel,
 } from './limits/memory-level.ts';
+export { imagesOf } from './logins/dockerfile-images.ts';
 export { ignoredLogins, type SentLogins } from './logins/ignored-logins.ts';
+export { registriesOf } from './logins/registries.ts';
 export {
   type ExpectedRuns,
   expectedRuns,

@@ -39,7 +39,10 @@ export interface PendingBuild {
 export interface HostView {
   readonly name: string;
   readonly slots: number;
+  /** Those whose programs it runs. */
   readonly platforms: readonly string[];
+  /** Those of them that it only emulates, which is much slower. Default: none. */
+  readonly emulated?: readonly string[] | undefined;
   readonly labels: Readonly<Record<string, string>>;
   /** Trust classes it has builders for: builds of different trust never share one. */
   readonly trust: readonly Trust[];

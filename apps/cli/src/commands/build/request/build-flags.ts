@@ -108,6 +108,15 @@ export const KILN_FLAGS = {
     value: '[ID=]NAME',
     help: 'Secret stored with kiln secret set, for RUN --mount=type=secret,id=ID (default ID: NAME; repeatable)',
   },
+  'no-client-logins': {
+    kind: 'bool',
+    help: "Don't send this machine's logins to the registries that the build names; same as KILN_CLIENT_LOGINS=off",
+  },
+  'client-login': {
+    kind: 'list',
+    value: 'REGISTRY',
+    help: "Send this machine's login to a registry that only the Dockerfile of a git source or tar names (repeatable)",
+  },
   ref: { kind: 'text', value: 'REF', help: 'Branch, tag or commit of a git source' },
   team: { kind: 'text', value: 'NAME', help: 'Team that the build belongs to (default: $KILN_TEAM)' },
   priority: { kind: 'text', value: 'CLASS', help: `${PRIORITIES.join(', ')} (default: normal)` },
