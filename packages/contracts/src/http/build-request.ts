@@ -5,7 +5,7 @@ import { buildContexts, gitSource } from './build-contexts.ts';
 import { clientLogins, clientLoginsView } from './client-logins.ts';
 import { MTIME_MODES, NAMESPACE_ARG, SUPERSEDE_MODES } from './constants.ts';
 import { contextDigest, relativePath, secretName, secretValue, tagReference, teamName } from './fields.ts';
-import { hostLabels } from './host-report.ts';
+import { hostLabels } from './host-labels.ts';
 
 export const uploadSource = z
   .strictObject({
