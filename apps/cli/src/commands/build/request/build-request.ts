@@ -13,19 +13,8 @@ export type BuildFlags = FlagValues<typeof DOCKER_FLAGS & typeof KILN_FLAGS>;
 
 /** Flags that don't go into the request as they are. */
 type OtherFlags =
-  | (
-      | 'file'
-      | 'build-context'
-      | 'secret'
-      | 'push'
-      | 'load'
-      | 'output'
-      | 'metadata-file'
-      | 'iidfile'
-      | 'progress'
-      | 'quiet'
-    )
-  | ('no-client-logins' | 'client-login')
+  | ('file' | 'secret' | 'push' | 'load' | 'output' | 'metadata-file' | 'iidfile' | 'progress' | 'quiet')
+  | ('build-context' | 'no-client-logins' | 'client-login')
   | ('repo' | 'ref' | 'detach' | 'json' | 'idempotency-key');
 export type RequestFlags = Omit<BuildFlags, OtherFlags>;
 
