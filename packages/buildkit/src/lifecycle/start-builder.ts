@@ -25,6 +25,7 @@ import { type BuilderHost, chooseDriver, prepareBuilder } from './buildx-builder
 import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
 import { cacheBudget, defaultTreeBudget } from './cache-budget.ts';
 import { CertificateFiles } from './certificate-files.ts';
+import { embeddedPlatforms } from './embedded-emulators.ts';
 import { claimDomain, claimEngine, engineDomain } from './engine-claim.ts';
 import { FreshBuilders } from './fresh-builders.ts';
 import { treeToolImage } from './tree-tool-image.ts';
@@ -93,13 +94,14 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
   }
   await egress.verify(tool, builder);
   // Concurrently: each costs an exec or a call, and none depends on another.
-  const [version, help, inspect, budget, sizesAreFloors, trees] = await Promise.all([
+  const [version, help, inspect, budget, sizesAreFloors, trees, embedded] = await Promise.all([
     imageFact(tool, ['docker-buildx', 'version']),
     imageFact(tool, ['docker-buildx', 'build', '--help']),
     runCommand(tool, ['docker-buildx', 'inspect', builder]),
     cacheBudget(options, driver, connectBuildkit),
     driver === 'docker' && measuresMountsOnce(engine),
     workingTrees(host),
+    driver === 'docker' ? [] : embeddedPlatforms(engine, containerOf(builder)),
   ]);
   const buildkit = buildkitVersion(inspect);
   const info = {
@@ -109,7 +111,7 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
     engineVersion: host.engineVersion,
     buildxVersion: buildxVersion(version),
     ...(buildkit !== undefined && { buildkitVersion: buildkit }),
-    platforms: platformsOf(inspect),
+    platforms: [...new Set([...platformsOf(inspect), ...embedded])],
     cacheBudget: budget,
   };
   options.log.info({ ...info, builder }, 'builder ready');
