@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import type { MountOwner } from '@kiln/domain';
 import { paxRecord, rawEntry, rawPax, rawTar } from '@kiln/trees/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildkitConnector } from '../control/buildkit-connection.ts';
@@ -49,10 +50,10 @@ async function build(of: Lab, repo: string, command: string, mount = 'id=c,targe
   return running.output();
 }
 
-async function save(of: Lab, repo: string, id = 'c'): Promise<{ tar: Buffer; entries: number }> {
+async function save(of: Lab, repo: string, id = 'c', owner?: MountOwner): Promise<{ tar: Buffer; entries: number }> {
   let tar = Buffer.alloc(0);
   const { entries } = await of.builder.saveMount(
-    { namespace: namespace(repo), id },
+    { namespace: namespace(repo), id, owner },
     async (content) => {
       tar = await buffer(content);
     },
@@ -61,9 +62,9 @@ async function save(of: Lab, repo: string, id = 'c'): Promise<{ tar: Buffer; ent
   return { tar, entries };
 }
 
-const seed = (of: Lab, repo: string, tar: Buffer, id = 'c') =>
+const seed = (of: Lab, repo: string, tar: Buffer, id = 'c', owner?: MountOwner) =>
   of.builder.seedMount(
-    { namespace: namespace(repo), id },
+    { namespace: namespace(repo), id, owner },
     { sizeBytes: tar.length, content: Readable.from([tar]) },
     never,
   );
@@ -129,13 +130,21 @@ test('leaves a mount that the builder has as it is', async () => {
   expect(await build(cold, repo, 'ls -A /c')).toBe('own\n');
 });
 
-test('refuses a mount that BuildKit gives to no other RUN, and leaves nothing in its place', async () => {
+test('refuses a mount with an owner that it isn’t told, leaves nothing in its place, and carries it once it is told', async () => {
   const repo = unique();
-  await build(warm, repo, 'touch /c/x', 'id=c,target=/c,uid=1000');
+  const owner = { uid: 1000, gid: 2000, mode: '0700' };
+  const mount = 'id=c,target=/c,uid=1000,gid=2000,mode=0700';
+  await build(warm, repo, 'echo x > /c/x', mount);
   await expect(save(warm, repo)).rejects.toThrow(MountUnreachable);
   expect((await warm.builder.inventory()).mounts.filter(({ id }) => id.startsWith(namespace(repo)))).toMatchObject([
     { records: [expect.any(String)] },
   ]);
+  const { tar } = await save(warm, repo, 'c', owner);
+  expect(await seed(cold, repo, tar, 'c', owner)).toBe('seeded');
+  const list = "find /c -printf '%p %m %U:%G\\n'";
+  expect(await build(cold, repo, list, mount)).toBe('/c 700 1000:2000\n/c/x 644 0:0\n');
+  // Without the options BuildKit has another mount.
+  expect(await build(cold, repo, 'ls -A /c')).toBe('');
   await expectNoRecords();
 }, 60_000);
 
