@@ -1,5 +1,5 @@
 import { type HostInventory, MAX_PUBLISHED_MOUNTS, MAX_PUBLISHED_REPOS } from '@kiln/contracts';
-import { type AttemptWindow, layersUsed, type MountOwner, mountsUsed, readMountId } from '@kiln/domain';
+import { type AttemptWindow, layersUsed, mountsUsed } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import type { HostWriter, InventoryStore, UsageStore } from '@kiln/state';
 import type { ExecutorInventory } from '../engine/executor.ts';
@@ -9,8 +9,6 @@ import type { LayerLedger } from './layer-ledger.ts';
 /** An attempt that has ended: its repo, when it ran, and the namespace of its mounts. */
 export interface EndedAttempt extends AttemptWindow {
   readonly repo: string;
-  /** What its steps set for the directories of cache mounts, by the mounts' ids without the namespace. */
-  readonly owners?: ReadonlyMap<string, MountOwner>;
   /** Called with the first reading in which BuildKit has released the attempt's mounts. Must not throw. */
   onRead?(reading: AttemptReading): void;
 }
@@ -218,7 +216,7 @@ export class CacheReporter {
     if (mounts.length === 0 && layers.length === 0) return;
     ledger.learn(attempt.repo, layers, attempt.endedAt);
     await usages.learn(writer, attempt.repo, {
-      mounts: mounts.map(({ id, bytes }) => ({ id, bytes, owner: attempt.owners?.get(readMountId(id).name) })),
+      mounts: mounts.map(({ id, bytes }) => ({ id, bytes })),
       layerBytes: sum(layers),
       sizesAreFloors: read.sizesAreFloors,
     });

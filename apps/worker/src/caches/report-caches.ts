@@ -1,8 +1,7 @@
-import { cacheNamespace, type RunObserver } from '@kiln/buildkit';
-import { mountOwners } from '@kiln/domain';
+import { cacheNamespace } from '@kiln/buildkit';
 import type { Executor } from '../engine/executor.ts';
 import type { AttemptReading } from './attempt-reading.ts';
-import type { CacheReporter, EndedAttempt } from './cache-reporter.ts';
+import type { CacheReporter } from './cache-reporter.ts';
 
 /** Decorates an executor so that `reporter` is told of each attempt that has ended. The attempt doesn't wait for the report. */
 export function reportingCaches(
@@ -22,28 +21,12 @@ export function reportingCaches(
       const startedAt = now();
       const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
       const isWarm = reporter.isWarm(repo, spec.cacheScope === 'repo' ? namespace : undefined);
-      let owners: EndedAttempt['owners'];
-      const observer = withSteps(request.observer, (names) => {
-        owners = mountOwners(names);
-      });
       try {
-        return await executor.run({ ...request, isWarm, observer }, signal);
+        return await executor.run({ ...request, isWarm }, signal);
       } finally {
         const onRead = caches && { onRead: (reading: AttemptReading) => caches.after(reading) };
-        reporter.attemptEnded({ repo, namespace, startedAt, endedAt: now(), ...(owners && { owners }), ...onRead });
+        reporter.attemptEnded({ repo, namespace, startedAt, endedAt: now(), ...onRead });
       }
-    },
-  };
-}
-
-/** Decorates an observer so that `use` gets the names of the steps as well. */
-function withSteps(observer: RunObserver | undefined, use: (names: string[]) => void): RunObserver {
-  return {
-    dockerfile: (text) => observer?.dockerfile(text),
-    ...(observer?.ignoreFile && { ignoreFile: (text: string) => observer.ignoreFile?.(text) }),
-    steps(steps, leftOut) {
-      use(steps.map(({ name }) => name));
-      observer?.steps(steps, leftOut);
     },
   };
 }

@@ -7,7 +7,6 @@ import {
   domainOfKey,
   domainText,
   type Isolation,
-  type MountOwner,
   type Outcome,
   type RepairLimits,
 } from '@kiln/domain';
@@ -217,12 +216,6 @@ export class HostExecutors {
   /** Whether the pool knew the caches of now when it got a report that was sent at this time. @param sentAt by performance.now() */
   areCachesKnown(sentAt: number): boolean {
     return sentAt > this.#published.publishedAt && !this.#lanes.all.some((lane) => lane.areCachesBehind);
-  }
-
-  /** What the repo's builds set for the directories of their cache mounts, by the mounts' ids. */
-  async mountOwners(repo: string): Promise<ReadonlyMap<string, MountOwner>> {
-    const { mounts = [] } = (await this.usages.of(repo)) ?? {};
-    return new Map(mounts.flatMap(({ id, owner }) => (owner ? [[id, owner] as const] : [])));
   }
 
   /** The record of which layers of a domain's builder repos have used. */

@@ -1,6 +1,6 @@
 import { SnapshotWriter } from '@kiln/blobs';
 import { cacheNamespace, MountUnreachable } from '@kiln/buildkit';
-import { type MountOwner, mountKind, readCacheKey, readMountId } from '@kiln/domain';
+import { mountKind, readCacheKey, readMountId } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import type { Executor } from '../engine/executor.ts';
 import type { SnapshotStore } from '../snapshots/snapshot-store.ts';
@@ -12,8 +12,6 @@ export interface SnapshotTaskDeps {
   readonly snapshots: SnapshotStore;
   readonly executors: {
     readonly domains: readonly string[];
-    /** What the repo's builds set for the directories of their mounts, by the mounts' ids. */
-    mountOwners(repo: string): Promise<ReadonlyMap<string, MountOwner>>;
     with(domain: string, use: (executor: Executor) => Promise<void>): Promise<void>;
   };
   readonly log: Logger;
@@ -53,18 +51,16 @@ export function saveCaches({ host, snapshots, executors, log }: SnapshotTaskDeps
       });
       if (held.length === 0)
         throw new TaskFailed('snapshot_refused', `host ${host} has no cache mounts of ${owner.repo}`);
-      const owners = await executors.mountOwners(repo);
       totalBytes = held.reduce((sum, mount) => sum + mount.bytes, 0);
       for (const { id: mountId } of held) {
         const { name } = readMountId(mountId);
-        const owner = owners.get(mountId);
         try {
           let stored: Awaited<ReturnType<SnapshotWriter['addMount']>> | undefined;
           const read = await saveMount.call(
             executor,
-            { namespace, id: name, owner },
+            { namespace, id: name },
             async (tar) => {
-              stored = await writer.addMount({ id: name, kind: mountKind(name), owner }, tar);
+              stored = await writer.addMount({ id: name, kind: mountKind(name) }, tar);
             },
             signal,
           );

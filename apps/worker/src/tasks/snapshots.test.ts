@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { SnapshotWriter } from '@kiln/blobs';
-import { cacheNamespace, type MountPlace, MountUnreachable } from '@kiln/buildkit';
+import { cacheNamespace, MountUnreachable } from '@kiln/buildkit';
 import type { SnapshotView } from '@kiln/contracts';
-import type { MountOwner } from '@kiln/domain';
 import { createLogger } from '@kiln/runtime';
 import type { Digest, TreePart, TreeReader } from '@kiln/trees';
 import { expect, test } from 'vitest';
@@ -45,11 +44,7 @@ class Store implements SnapshotStore {
 }
 
 /** A host whose builders are maps from mount to content. */
-function host(
-  store: Store,
-  builders: Record<string, Record<string, string>>,
-  owners: Readonly<Record<string, MountOwner>> = {},
-) {
+function host(store: Store, builders: Record<string, Record<string, string>>) {
   const executor = (domain: string): Executor =>
     ({
       inventory: async () => ({
@@ -61,31 +56,33 @@ function host(
           records: [],
         })),
       }),
-      async saveMount({ namespace, id, owner }: MountPlace, take: (tar: AsyncIterable<Uint8Array>) => Promise<void>) {
-        const text = builders[domain]?.[`${namespace}/${id}${told(owner)}`] ?? '';
+      async saveMount(
+        { namespace, id }: { namespace: string; id: string },
+        take: (tar: AsyncIterable<Uint8Array>) => Promise<void>,
+      ) {
+        const text = builders[domain]?.[`${namespace}/${id}`] ?? '';
         if (text === 'unreachable') throw new MountUnreachable(id);
         await take(bytes(text));
         return { entries: 1, changed: false };
       },
-      async seedMount({ namespace, id, owner }: MountPlace, tar: { content: AsyncIterable<Uint8Array> }) {
+      async seedMount(
+        { namespace, id }: { namespace: string; id: string },
+        tar: { content: AsyncIterable<Uint8Array> },
+      ) {
         const parts = await Array.fromAsync(tar.content);
         const own = builders[domain] as Record<string, string>;
         if (own[`${namespace}/${id}`] !== undefined) return 'kept';
-        own[`${namespace}/${id}${told(owner)}`] = Buffer.concat(parts).toString();
+        own[`${namespace}/${id}`] = Buffer.concat(parts).toString();
         return 'seeded';
       },
     }) as unknown as Executor;
   const executors = {
     domains: Object.keys(builders),
-    mountOwners: async () => new Map(Object.entries(owners)),
     with: (domain: string, use: (one: Executor) => Promise<void>) => use(executor(domain)),
   };
   const deps = { host: 'h1', snapshots: store, trees: store.trees, executors, log };
   return { save: saveCaches(deps), seed: seedCaches(deps) };
 }
-
-/** As which BuildKit knows a mount whose directory a RUN gives to someone. */
-const told = (owner: MountOwner | undefined) => (owner ? ` ${JSON.stringify(owner)}` : '');
 
 async function* bytes(text: string): AsyncGenerator<Uint8Array> {
   yield Buffer.from(text);
@@ -136,21 +133,6 @@ test('fills the mounts that the builder lacks, in the namespace of the builds th
   const order = { type: 'seed', repo: fork, domain: UNTRUSTED, snapshot: ID } as const;
   expect(await host(store, { [UNTRUSTED]: cold }).seed(order, context)).toMatchObject({ seeded: ['/b'], kept: ['/a'] });
   expect(cold).toEqual({ [`${namespace(fork)}//a`]: 'own', [`${namespace(fork)}//b`]: 'b' });
-});
-
-test('saves and fills mounts with the owners and modes that the builds’ steps set', async () => {
-  const store = new Store();
-  const owner = { uid: 1000, mode: '0700' };
-  const [a, b] = [`${namespace(KEY)}//a`, `${namespace(KEY)}//b`];
-  const { save } = host(
-    store,
-    { [TRUSTED]: { [a]: 'plain', [`${b}${told(owner)}`]: 'owned', [b]: 'never read' } },
-    { [b]: owner },
-  );
-  await save({ type: 'save', repo: KEY, domain: TRUSTED, snapshot: ID, mounts: ['/a', '/b'] }, context);
-  const cold: Record<string, string> = {};
-  await host(store, { [TRUSTED]: cold }).seed({ type: 'seed', repo: KEY, domain: TRUSTED, snapshot: ID }, context);
-  expect(cold).toEqual({ [a]: 'plain', [`${b}${told(owner)}`]: 'owned' });
 });
 
 test('an order never brings content of untrusted builds, or of another team, into a trusted builder', async () => {

@@ -54,7 +54,7 @@ export class SnapshotWriter {
 
   /** Stores the tar of a mount. @throws what `tar` or the target throws */
   async addMount(
-    { id, kind, owner }: Pick<SnapshotMount, 'id' | 'kind' | 'owner'>,
+    { id, kind }: Pick<SnapshotMount, 'id' | 'kind'>,
     tar: AsyncIterable<Uint8Array>,
   ): Promise<SnapshotMount> {
     const whole = createHash('sha256');
@@ -83,7 +83,7 @@ export class SnapshotWriter {
     await flush();
     await storing;
     const digest: Digest = `sha256:${whole.digest('hex')}`;
-    return { id, kind, ...(owner && { owner }), sizeBytes, digest, entries: 0, changed: false, chunks };
+    return { id, kind, sizeBytes, digest, entries: 0, changed: false, chunks };
   }
 
   /** Adds a mount to the snapshot, when it is complete. */

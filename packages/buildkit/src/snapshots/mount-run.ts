@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buildSpec } from '@kiln/contracts';
-import type { Failure, MountOwner } from '@kiln/domain';
+import type { Failure } from '@kiln/domain';
 import { byteString, padding, tarEnd, tarHeaders } from '@kiln/trees';
 import { runBuild } from '../run/run-build.ts';
 import type { RunHost } from '../run/run-host.ts';
@@ -24,8 +24,6 @@ export interface MountPlace {
   readonly namespace: string;
   /** Its id without the namespace. */
   readonly id: string;
-  /** What the RUNs that use it set for its directory. Another mount belongs to each combination. */
-  readonly owner?: MountOwner | undefined;
 }
 
 /** A run that has failed, or was stopped. */
@@ -99,11 +97,8 @@ export async function runOnMount(host: RunHost, run: MountRun, signal: AbortSign
   throw new SnapshotRunFailed(`cache mount ${place.id}`, failure, printed.trim());
 }
 
-async function* contextOf(
-  { mark, place, sharing, script, input, output }: MountRun,
-  root: Buffer,
-): AsyncGenerator<Buffer> {
-  const cache = `--mount=type=cache,sharing=${sharing},id=$KILN_MOUNT,target=${MOUNT_DIR}${ownerOptions(place)}`;
+async function* contextOf({ mark, sharing, script, input, output }: MountRun, root: Buffer): AsyncGenerator<Buffer> {
+  const cache = `--mount=type=cache,sharing=${sharing},id=$KILN_MOUNT,target=${MOUNT_DIR}`;
   const bind = input ? ` --mount=type=bind,from=${mark},source=in,target=${INPUT_DIR}` : '';
   const command = JSON.stringify(['/bin/sh', '-c', script, mark]);
   const lines = [
@@ -128,11 +123,6 @@ async function* contextOf(
     yield counted(padding(input.sizeBytes));
   }
   yield tarEnd(written);
-}
-
-function ownerOptions({ owner: { uid, gid, mode } = {} }: MountPlace): string {
-  const options = Object.entries({ uid, gid, mode }).filter(([, value]) => value !== undefined);
-  return options.map(([name, value]) => `,${name}=${value}`).join('');
 }
 
 function fileHeader(name: string, sizeBytes: number): Buffer {

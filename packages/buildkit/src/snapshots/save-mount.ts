@@ -28,7 +28,7 @@ export class MountUnreachable extends Error {
   readonly code = 'mount_unreachable';
   constructor(id: string) {
     super(
-      `cache mount ${JSON.stringify(id)} cannot be read: its RUN sets from=, or uid=, gid= or mode= in a way that isn't known, or a build had it for itself the whole time`,
+      `cache mount ${JSON.stringify(id)} cannot be read: its RUN sets uid=, gid=, mode= or from=, or a build had it for itself the whole time`,
     );
     this.name = 'MountUnreachable';
   }

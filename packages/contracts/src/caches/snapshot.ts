@@ -29,17 +29,6 @@ const snapshotMount = z.strictObject({
   /** Its target, or the id that the Dockerfile gives it, without a namespace. */
   id: z.string().min(1).max(4096),
   kind: z.enum(CACHE_KINDS),
-  /** What the RUN that uses it sets for its directory. */
-  owner: z
-    .strictObject({
-      uid: z.int().min(0).optional(),
-      gid: z.int().min(0).optional(),
-      mode: z
-        .string()
-        .regex(/^[0-7]{1,5}$/, 'octal digits')
-        .optional(),
-    })
-    .optional(),
   /** Of the tar. */
   sizeBytes: bytes,
   /** SHA-256 of the tar. */

@@ -1,5 +1,3 @@
-import type { MountOwner } from '../caches/mount-owner.ts';
-
 /** A cache mount that a repo's recent builds used. */
 export interface UsedMount {
   /** `<namespace>/<id>`. */
@@ -7,8 +5,6 @@ export interface UsedMount {
   readonly bytes: number;
   /** How many later builds used mounts of the repo, but not this one. */
   readonly missed: number;
-  /** What the RUN that uses it sets for its directory. */
-  readonly owner?: MountOwner;
 }
 
 /** What a repo's recent builds used, on any host. */
@@ -21,7 +17,7 @@ export interface RepoUsage {
 
 /** What one attempt used, derived from the inventory after its end. */
 export interface AttemptUsage {
-  readonly mounts: readonly { readonly id: string; readonly bytes: number; readonly owner?: MountOwner | undefined }[];
+  readonly mounts: readonly { readonly id: string; readonly bytes: number }[];
   readonly layerBytes: number;
   readonly sizesAreFloors: boolean;
 }
@@ -48,21 +44,17 @@ export function learnUsage(before: RepoUsage | undefined, repo: string, used: At
 }
 
 function learnMounts(before: readonly UsedMount[], { mounts, sizesAreFloors }: AttemptUsage): UsedMount[] {
-  const now = new Map(mounts.map((mount) => [mount.id, mount]));
+  const now = new Map(mounts.map(({ id, bytes }) => [id, bytes]));
   const known = before.flatMap((mount): UsedMount[] => {
-    const used = now.get(mount.id);
-    if (!used) return mount.missed < FORGET_AFTER_MISSED ? [{ ...mount, missed: mount.missed + 1 }] : [];
+    const bytes = now.get(mount.id);
+    if (bytes === undefined) return mount.missed < FORGET_AFTER_MISSED ? [{ ...mount, missed: mount.missed + 1 }] : [];
     now.delete(mount.id);
-    return [learned(used, smoothed(mount.bytes, used.bytes, sizesAreFloors))];
+    return [{ id: mount.id, bytes: smoothed(mount.bytes, bytes, sizesAreFloors), missed: 0 }];
   });
-  const fresh = [...now.values()].map((used) => learned(used, used.bytes));
+  const fresh = [...now].map(([id, bytes]) => ({ id, bytes, missed: 0 }));
   return [...known, ...fresh]
     .sort((a, b) => a.missed - b.missed || b.bytes - a.bytes || (a.id < b.id ? -1 : 1))
     .slice(0, MAX_MOUNTS);
-}
-
-function learned({ id, owner }: AttemptUsage['mounts'][number], bytes: number): UsedMount {
-  return { id, bytes, missed: 0, ...(owner && { owner }) };
 }
 
 function smoothed(before: number, now: number, isFloor: boolean): number {
