@@ -29,4 +29,9 @@ export class KilnCommand {
   /** Runs `kiln`. @throws Error with what it wrote if it fails */
   readonly run = (...args: readonly string[]): Promise<CommandOutput> =>
     command(process.execPath, [this.#file, ...args], { env: this.#env });
+
+  /** Runs `kiln` in a directory. @throws Error with what it wrote if it fails */
+  runIn(cwd: string, ...args: readonly string[]): Promise<CommandOutput> {
+    return command(process.execPath, [this.#file, ...args], { cwd, env: this.#env });
+  }
 }

@@ -197,6 +197,8 @@ export {
   type ClientLoginsView,
   clientLogin,
   IGNORED_LOGINS,
+  type RetryRequest,
+  retryRequest,
 } from './http/client-logins.ts';
 export {
   MAX_CLIENT_LOGINS,

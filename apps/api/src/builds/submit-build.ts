@@ -19,7 +19,7 @@ import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import { type BuildRules, queueFull } from '../limits/build-rules.ts';
 import type { Builds } from '../ports.ts';
 import { requireSecrets } from '../secrets/require-secrets.ts';
-import { keptLogins, withoutLogins } from './client-logins.ts';
+import { keptLogins, loginsOfRetry } from './client-logins.ts';
 import { defaultMode, repoOf } from './default-mode.ts';
 import { buildNotFound } from './find-build.ts';
 import { fingerprint, hashed } from './fingerprint.ts';
@@ -129,7 +129,8 @@ export async function submitBuild(
 export interface RetryDeps
   extends Pick<
     SubmissionDeps,
-    'builds' | 'trees' | 'blobs' | 'contextRetentionMs' | 'buildSecrets' | 'untrustedPush' | 'rulesFor'
+    | ('builds' | 'trees' | 'blobs' | 'contextRetentionMs' | 'buildSecrets')
+    | ('untrustedPush' | 'takesClientLogins' | 'rulesFor')
   > {
   readonly principal: Principal;
   /** What connections to forges let this untrusted build push. */
@@ -137,15 +138,22 @@ export interface RetryDeps
 }
 
 /** Accepts the request of an ended build as a new build. @throws ApiProblem `build_not_found`, `not_retriable`, `forbidden`, `secret_missing` */
-export async function retryBuild(id: string, key: RequestKey | undefined, deps: RetryDeps): Promise<Accepted> {
+export async function retryBuild(
+  id: string,
+  asked: Pick<BuildRequest, 'registryLogins'>,
+  key: RequestKey | undefined,
+  deps: RetryDeps,
+): Promise<Accepted> {
   const { builds, buildSecrets, principal, rulesFor, untrustedPush, connectionRules } = deps;
   checkKey(key);
   const old = await builds.get(id);
   if (!old) throw buildNotFound(id);
   const { record } = old;
-  const spec = withoutLogins(old.spec);
   if (!isTerminal(record.state)) throw notRetriable('state', record.state, 'succeeded, failed or canceled');
   const trust = leastTrust(record.trust, principal.trust);
+  const { clientLogins: before, ...repeated } = old.spec;
+  const { clientLogins, logins } = loginsOfRetry(before, asked, trust, deps.takesClientLogins);
+  const spec: BuildSpec = { ...repeated, ...(clientLogins && { clientLogins }) };
   // Pushes of a fork's build were allowed by its connection, if not by the server.
   const fromConnections = record.trust === 'untrusted' && record.granted?.push ? await connectionRules(spec) : [];
   const granted = grantTo(spec, trust, [...untrustedPush, ...fromConnections]);
@@ -161,6 +169,7 @@ export async function retryBuild(id: string, key: RequestKey | undefined, deps: 
     repo: record.repo,
     spec,
     secrets,
+    ...(logins && { logins }),
     trust,
     createdBy: creatorOf(principal),
     ...(granted && { granted }),

@@ -10,6 +10,8 @@ import { createLogger } from '@kiln/runtime';
 import { TestRedis } from '@kiln/state/testing';
 import { rawTar } from '@kiln/trees/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { HostHealing } from '../healing/host-healing.ts';
+import { buildOn, healedLane } from '../testing/healed-lane.ts';
 import { eventually, TestHost } from '../testing/test-host.ts';
 
 const MIB = 2 ** 20;
@@ -155,4 +157,28 @@ test('fails a build that fills the disk with disk_full, and runs the next one th
     failure: { code: 'disk_full', step: expect.stringContaining('RUN head') },
   });
   expect(await build('small', 'RUN echo small > /small')).toMatchObject({ state: 'succeeded' });
+});
+
+test('if caches have filled the disk while nothing evicts them, a build is run again after half of them were removed', async () => {
+  await pool.stop();
+  const healing = await HostHealing.open({
+    ...{ source: builders, ledgerFile: undefined, keepBrokenMs: 0, log, now: Date.now },
+  });
+  const lane = healedLane(builders, healing);
+  const on = (lines: string) => buildOn(lane, root, lines);
+  // Its mount takes all of the disk but what BuildKit needs to end the build.
+  const fill = `head -c 2M /dev/zero > a; head -c ${DISK_BYTES} /dev/zero > data; rm a`;
+  const full = `RUN --mount=type=cache,target=/full cd /full && { ${fill}; }`;
+  expect((await on(full)).outcome.end).toBe('succeeded');
+  const { outcome, records } = await on(`RUN head -c ${RARE_MIB}M /dev/zero > /data`);
+  expect(outcome.end).toBe('succeeded');
+  expect(records).toContainEqual(
+    expect.objectContaining({
+      type: 'note',
+      message: expect.stringContaining("the builder's store is damaged (disk_full)"),
+    }),
+  );
+  expect(healing.ledger.incidents).toMatchObject([{ state: 'disk_full', action: 'retried' }]);
+  lane.stopWatching();
+  healing.stop();
 });

@@ -1,9 +1,12 @@
 import { execFileSync } from 'node:child_process';
+import { emulatedPlatforms } from '@kiln/domain';
+import { rawTar } from '@kiln/trees/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Builder } from '../index.ts';
 import { begin, engine, type Lab, lab, processesWith, uniqueSeconds, until } from '../testing/lab.ts';
 import { BASE, smallRoot } from '../testing/small-root.ts';
 import { buildTree, sentBytes } from '../testing/tree-lab.ts';
+import { embeddedPlatforms } from './embedded-emulators.ts';
 
 let own: Lab;
 let files: { 'root.tar': Buffer };
@@ -53,6 +56,18 @@ test('builds images of platforms that the host can’t run if no step runs anyth
       ),
     },
   });
+});
+
+test('finds the emulators that a builder’s image has', async () => {
+  expect(await embeddedPlatforms(engine, containerName())).toEqual([]);
+  const emulators = rawTar(
+    { name: 'buildkit-qemu-aarch64', content: 'x' },
+    { name: 'buildkit-qemu-arm', content: 'x' },
+  );
+  await engine.getContainer(containerName()).putArchive(emulators, { path: '/usr/bin' });
+  const found = await embeddedPlatforms(engine, containerName());
+  expect(found).toEqual(['linux/arm64', 'linux/arm/v7', 'linux/arm/v6']);
+  expect(emulatedPlatforms([...own.builder.info.platforms, ...found])).toEqual(found);
 });
 
 test('sends the builder only what has changed in a working tree', async () => {

@@ -63,7 +63,7 @@ export class RunModes {
     await using builder = await fresh.make(`${request.buildId}-${request.attempt}`);
     await noteIn(host, request, `builder of its own started in ${host.now() - startedAt} ms, for cache mode ${mode}`);
     const { name, buildxConfig, connectBuildkit } = builder;
-    const own = { ...host, builder: name, connectBuildkit, paths: { ...host.paths, buildxConfig } };
+    const own = { ...host, builder: name, connectBuildkit, stall: undefined, paths: { ...host.paths, buildxConfig } };
     // What is wrong with such a builder ends with it.
     const { fault: _, ...outcome } = await this.#exports.run(own, request, signal);
     return outcome;

@@ -173,3 +173,19 @@ describe('kiln build sends this machine’s registry logins', () => {
     );
   });
 });
+
+describe('kiln retry', () => {
+  it('sends this machine’s logins to the registries for which the first build had some', async () => {
+    await configure({ auths: { 'r.example': auth('ada:hunter22'), 'other.example': auth('ada:hunter33') } });
+    const { id, request } = cli.api.build;
+    cli.api.build = { ...cli.api.build, request: { ...request, clientLogins: { registries: ['r.example'] } } };
+    const retried = async (line: string) => {
+      expect((await cli.run(line, { env: { HOME: home.path } })).code).toBe(0);
+      return cli.api.seen.findLast(({ path }) => path.endsWith('/retry'))?.body.toString();
+    };
+    expect(await retried(`retry ${id}`)).toBe(JSON.stringify({ registryLogins: [{ registry: 'r.example', ...ADA }] }));
+    expect(await retried(`retry --no-client-logins ${id}`)).toBe('');
+    cli.api.build = { ...cli.api.build, request };
+    expect(await retried(`retry ${id}`)).toBe('');
+  });
+});

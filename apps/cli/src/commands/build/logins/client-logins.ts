@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { BuildRequestInput } from '@kiln/contracts';
+import type { BuildRequestInput, BuildView } from '@kiln/contracts';
 import { imagesOf, parseReference, registriesOf } from '@kiln/domain';
 import { badFlag } from '../../../framework/flag-values.ts';
 import type { GivenContext } from '../request/context-flag.ts';
@@ -43,6 +43,12 @@ export async function clientLogins(request: BuildRequestInput, options: LoginOpt
     logins,
     warnings: [...warnings, ...missing.map((name) => `--client-login ${name}: this machine has no login to it`)],
   };
+}
+
+/** Reads this machine's logins to the registries to which the client of an ended build sent some. @throws UsageError */
+export async function loginsAgain({ request }: BuildView, isOff: boolean | undefined, env: Env): Promise<ReadLogins> {
+  if (isSwitchedOff(isOff, env) || !request.clientLogins) return { logins: [], warnings: [] };
+  return await readLogins(request.clientLogins.registries, env);
 }
 
 function imagesOfRequest({ tags = [], cache, sbom }: BuildRequestInput): string[] {

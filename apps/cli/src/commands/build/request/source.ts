@@ -36,18 +36,30 @@ export interface ContextToSend {
 export interface SourceOptions {
   readonly operand: string;
   readonly file: string | undefined;
+  /** A Dockerfile that is in no file. */
+  readonly dockerfileText?: string | undefined;
   readonly ref: string | undefined;
   readonly repo: string | undefined;
   readonly io: Io;
 }
 
 /** Reads the context operand: a git URL, `-` for a tar on standard input, or a directory. @throws UsageError */
-export async function readSource({ operand, file, ref, repo, io }: SourceOptions): Promise<BuildSource> {
+export async function readSource({
+  operand,
+  file,
+  dockerfileText,
+  ref,
+  repo,
+  io,
+}: SourceOptions): Promise<BuildSource> {
   const git = gitSourceOf(operand, ref);
   if (git) {
     if (repo !== undefined)
       throw new UsageError('--repo cannot be combined with a git source, which is named by its URL');
-    if (file === '-') throw new UsageError('-f - cannot be combined with a git source');
+    if (file === '-' || dockerfileText !== undefined)
+      throw new UsageError(
+        'a Dockerfile that is not in the repository (-f -, dockerfile-inline) cannot be combined with a git source',
+      );
     return { source: git, dockerfile: file };
   }
   if (ref !== undefined) throw new UsageError('--ref requires a git URL as the context');
@@ -57,6 +69,7 @@ export async function readSource({ operand, file, ref, repo, io }: SourceOptions
     path: operand,
     dockerfile: file === '-' ? undefined : file,
     ...(file === '-' && { dockerfileText: await readDockerfile(io) }),
+    ...(dockerfileText !== undefined && { dockerfileText: Buffer.from(dockerfileText) }),
   };
   const directory = resolve(io.cwd, operand);
   // Git answers while the directory is walked.

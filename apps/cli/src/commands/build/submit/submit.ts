@@ -17,9 +17,10 @@ export interface SubmitOptions {
  * wait for the answer: the build may have been accepted, and canceling it takes its id.
  */
 export async function submit(options: SubmitOptions, deps: SubmitDeps): Promise<BuildView> {
-  const { registryLogins, ...rest } = options.request;
+  const request = await withContexts(options, deps);
+  const { registryLogins, ...rest } = request;
   try {
-    return await submitOnce(options, deps);
+    return await submitOnce({ ...options, request }, deps);
   } catch (error) {
     // A tar from standard input can't be sent again.
     if (!registryLogins || options.source.tar || !takesNoLogins(error)) throw error;
@@ -34,10 +35,9 @@ function takesNoLogins(error: unknown): boolean {
   return error.problem.errors.some(({ field, expected }) => field === 'registryLogins' && expected === 'no such field');
 }
 
-async function submitOnce(options: SubmitOptions, deps: SubmitDeps): Promise<BuildView> {
-  const { source, idempotencyKey } = options;
-  const request = await withContexts(options, deps);
-  if (source.tar) return (await import('./submit-tar.ts')).submitTar(source.tar, { request, idempotencyKey }, deps);
+async function submitOnce(options: Omit<SubmitOptions, 'contexts'>, deps: SubmitDeps): Promise<BuildView> {
+  const { request, source, idempotencyKey } = options;
+  if (source.tar) return (await import('./submit-tar.ts')).submitTar(source.tar, options, deps);
   const call = new SubmitCall(deps, idempotencyKey);
   return source.context ? submitTree(source.context, { request, call }, deps) : call.send(request);
 }
