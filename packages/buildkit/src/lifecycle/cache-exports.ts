@@ -94,7 +94,7 @@ export function exportOnly(request: RunRequest, to: readonly CacheLocation[]): R
   const { artifact: _, archive: __, observer: ___, ...rest } = request;
   return {
     ...rest,
-    spec: { ...request.spec, output: { type: 'none' }, noCache: false, pull: false },
+    spec: { ...request.spec, output: { type: 'none' }, noCache: false, noCacheFilter: [], pull: false },
     cachePlaces: { from: [], to },
   };
 }

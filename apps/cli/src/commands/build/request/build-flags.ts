@@ -37,6 +37,7 @@ export const DOCKER_FLAGS = {
     help: 'Destination: type=local,dest=DIR; type=tar,dest=FILE; type=registry; type=image,push=true; type=docker (same as --load); type=cacheonly',
   },
   'no-cache': { kind: 'bool', help: 'Run every step, with empty cache mounts' },
+  'no-cache-filter': { kind: 'list', value: 'STAGE', help: 'Run every step of this stage (repeatable)' },
   'cache-from': {
     kind: 'list',
     value: 'REF|type=…',
@@ -49,10 +50,22 @@ export const DOCKER_FLAGS = {
   },
   pull: { kind: 'bool', help: 'Pull newer versions of base images' },
   label: { kind: 'list', value: 'KEY=VALUE', help: 'Label of the image (repeatable)' },
+  annotation: {
+    kind: 'list',
+    value: '[LEVEL:]KEY=VALUE',
+    help: 'Annotation of the image; LEVEL: manifest (the default), index, manifest-descriptor or index-descriptor, or several with commas, each with [PLATFORM] if needed (repeatable)',
+  },
   provenance: { kind: 'text', value: 'BOOL|mode=…', help: 'Provenance attestation' },
   sbom: { kind: 'text', value: 'BOOL|generator=…', help: 'SBOM attestation' },
   attest: { kind: 'list', value: 'type=…', help: 'Attestation: type=provenance,… or type=sbom,… (repeatable)' },
   memory: { kind: 'text', short: 'm', value: 'BYTES', help: 'Memory limit of RUN containers, such as 512m or 2g' },
+  'shm-size': { kind: 'text', value: 'BYTES', help: 'Size of /dev/shm in RUN steps, such as 128m' },
+  ulimit: {
+    kind: 'list',
+    value: 'NAME=SOFT[:HARD]',
+    help: 'Resource limit of processes in RUN steps, such as nofile=1024:2048 (repeatable)',
+  },
+  'add-host': { kind: 'list', value: 'HOST:IP', help: 'Address of a host name in RUN steps (repeatable)' },
   'metadata-file': { kind: 'text', value: 'FILE', help: "Write the build's metadata to a file, as JSON" },
   iidfile: { kind: 'text', value: 'FILE', help: "Write the image's ID to a file" },
   progress: {
@@ -168,12 +181,10 @@ export const IGNORED_FLAGS = {
 
 /** Flags of buildx that Kiln doesn't support and that affect the result. They are refused. */
 export const REFUSED_FLAGS = {
-  'add-host': { kind: 'list', why: 'write the address into /etc/hosts in the RUN step that needs it' },
   allow: {
     kind: 'list',
     why: 'hosts grant no entitlements; RUN steps that need privileges belong into a job of their own',
   },
-  annotation: { kind: 'list', why: 'use --label, or annotate the pushed image with docker buildx imagetools create' },
   call: { kind: 'text', harmless: ['build'], why: 'hosts only build; use docker buildx build --call on this machine' },
   check: { kind: 'bool', why: 'hosts only build; use docker buildx build --check on this machine' },
   'cpu-period': { kind: 'text', why: LIMITS },
@@ -188,20 +199,17 @@ export const REFUSED_FLAGS = {
     harmless: ['default', ''],
     why: 'the operator of a host sets the network of its builders; a step without network is RUN --network=none',
   },
-  'no-cache-filter': { kind: 'list', why: 'use --no-cache for the whole build' },
   policy: {
     kind: 'list',
     why: 'hosts evaluate no policies; the operator sets which registries and frontends are allowed',
   },
   print: { kind: 'text', why: 'hosts only build; use docker buildx build --print on this machine' },
   'security-opt': { kind: 'list', why: 'BuildKit has no such options' },
-  'shm-size': { kind: 'text', why: 'use RUN --mount=type=tmpfs,target=/dev/shm,size=BYTES' },
   squash: { kind: 'bool', why: 'BuildKit cannot squash; COPY --from the stage into one that begins with FROM scratch' },
   ssh: {
     kind: 'list',
     why: 'no agent is forwarded to the hosts; pass a deploy key or a token with --secret, or clone over https://',
   },
-  ulimit: { kind: 'list', why: 'use ulimit in the RUN step' },
 } as const satisfies Readonly<Record<string, DecidedFlag>>;
 
 /** Kiln's own flags with the name of a flag of buildx, and what buildx means by it. */
