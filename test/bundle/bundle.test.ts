@@ -5,34 +5,34 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { openBlobs } from '@kiln/blobs';
 import { TestS3 } from '@kiln/blobs/testing';
 import { bundleApp, startFile } from '@kiln/bundle';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { cliOfRun } from '../../apps/cli/src/testing/cli-of-run.ts';
+import { programsOfRun } from '../support/pool/programs.ts';
 import { startPool } from '../support/pool/start-pool.ts';
 import { InstalledCli } from './installed-cli.ts';
 
-const ROLES = ['api', 'scheduler', 'worker'] as const;
 const ROOT = new URL('../../', import.meta.url);
 const MAX_PACKED_BYTES = 4 * 1024 * 1024;
 const MAX_INSTALLED_BYTES = 16 * 1024 * 1024;
 
 let dir: string;
 let cli: InstalledCli;
+let programs: Awaited<ReturnType<typeof programsOfRun>>;
 beforeAll(async () => {
   // Outside of the repository, whose node_modules would be found otherwise.
   dir = await mkdtemp(join(tmpdir(), 'kiln-bundle-'));
   cli = await InstalledCli.install(join(dir, 'cli'));
-  for (const role of ROLES) await bundleApp(role, join(dir, role));
+  programs = await programsOfRun();
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-const program = (role: (typeof ROLES)[number]) => join(dir, role, startFile(role));
-
 test('the installed command builds an image in a pool of bundled services', async () => {
-  const programs = { api: program('api'), scheduler: program('scheduler'), worker: program('worker') };
+  for (const program of Object.values(programs)) expect(program).not.toContain(ROOT.pathname);
   const pool = await startPool({ programs });
   const context = join(dir, 'context');
   await mkdir(context, { recursive: true });
@@ -52,7 +52,6 @@ test('the installed command builds an image in a pool of bundled services', asyn
 
 test('a bundled API keeps blobs in S3', async () => {
   await using s3 = await TestS3.start();
-  const programs = { api: program('api'), scheduler: program('scheduler') };
   const place = {
     ...{ KILN_S3_BUCKET: s3.bucket, KILN_S3_ENDPOINT: s3.endpoint },
     ...{ KILN_S3_ACCESS_KEY_ID: 'id', KILN_S3_SECRET_ACCESS_KEY: 'secret' },
@@ -67,7 +66,7 @@ test('a bundled API keeps blobs in S3', async () => {
 });
 
 test('a bundled service names the setting that is wrong', () => {
-  const { status, stderr } = spawnSync(process.execPath, [program('api')], { encoding: 'utf8', env: {} });
+  const { status, stderr } = spawnSync(process.execPath, [programs.api], { encoding: 'utf8', env: {} });
   expect([status, stderr]).toEqual([2, expect.stringContaining('KILN_REDIS_URL')]);
 });
 
@@ -82,10 +81,9 @@ test('replaces a bundle at once, and leaves nothing beside it', async () => {
 });
 
 test('has the script of the threads that hash contexts beside the code that starts them', async () => {
-  const out = join(dir, 'threads');
-  await bundleApp('cli', out);
-  const thread = new Worker(join(out, 'js/hash-worker.js'));
-  const file = join(out, 'js/package.json');
+  const js = dirname(await cliOfRun());
+  const thread = new Worker(join(js, 'hash-worker.js'));
+  const file = join(js, 'package.json');
   thread.postMessage([file]);
   const [answer] = await once(thread, 'message');
   await thread.terminate();
@@ -120,7 +118,7 @@ describe('the installed command', () => {
 
   test('shows the place in the sources of an unexpected error', async () => {
     const fault = "String.prototype.padEnd = () => { throw new TypeError('a fault of this test') };";
-    const { code, err } = await cli.run(['ps', '--help'], {}, fault);
+    const { code, err } = await cli.run(['ps', '--help'], { KILN_DEBUG: '1' }, fault);
     expect([code, err]).toEqual([125, expect.stringContaining('a fault of this test')]);
     const [, path = '', line = ''] = /kiln:\/\/\/(apps\/cli\/src\/framework\/help\.ts):(\d+):\d+/.exec(err) ?? [];
     const source = await readFile(new URL(path, ROOT), 'utf8');

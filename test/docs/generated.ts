@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildxTable } from '../../apps/cli/src/commands/build/request/buildx-compat.ts';
 import { boundariesPicture } from './boundaries-picture.ts';
 import { settingsPage } from './settings-page.ts';
 
@@ -15,6 +16,7 @@ export interface GeneratedPage {
 export const GENERATED: readonly GeneratedPage[] = [
   { file: 'docs/operate/settings.md', render: settingsPage },
   { file: 'docs/develop/architecture.md', render: (page) => between(page, 'boundaries', boundariesPicture()) },
+  { file: 'docs/use/submit.md', render: (page) => between(page, 'buildx-flags', buildxTable()) },
 ];
 
 export function readPage({ file }: GeneratedPage): string {

@@ -18,7 +18,7 @@ const STANDING: readonly RegExp[] = [
   // Contents of the blob store outlive their builds; the limits of live logs, and their total size.
   /^storage:(blobs|used)$/,
   /^logs:(limits|live:bytes)$/,
-  /^caches:(references|registries)$/,
+  /^caches:(references|registries|modes:[^:]+)$/,
   // BullMQ's keys of a queue, not of its jobs.
   /^q:(?:host-[^:]+|schedules|hooks-in|hooks-out|reports):(meta|id|events|marker|stalled-check|pc)$/,
 ];

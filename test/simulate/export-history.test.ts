@@ -6,6 +6,7 @@ import type { ConsideredHost, Outcome } from '@kiln/domain';
 import { Leadership, openState, pendingBuild, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { expect, test } from 'vitest';
+import { programsOfRun } from '../support/pool/programs.ts';
 import { ManagedProcess } from '../support/process.ts';
 import { exportHistory } from './export-history.ts';
 import { readTrace } from './trace/trace-file.ts';
@@ -88,7 +89,7 @@ test('exports a pool’s history as a trace that can be played', async () => {
   const first = await pool.build('app', [0, 10, 300], 0, succeeded);
   await pool.build('app', [400, 401, 9], 1, failed);
   const second = await pool.build('app', [500, 501, 30], 0.9, succeeded);
-  const api = new ManagedProcess('api', process.execPath, [join(import.meta.dirname, '../../apps/api/src/main.ts')], {
+  const api = new ManagedProcess('api', process.execPath, [(await programsOfRun()).api], {
     ...process.env,
     ...{ KILN_REDIS_URL: redis.url, KILN_SECRET_KEY: SECRET_KEY.toString('base64'), KILN_TOKEN: TOKEN },
     ...{ KILN_PORT: '0', KILN_BLOB_DIR: directory },

@@ -273,6 +273,77 @@ test('named contexts (a directory, a commit, an image, an OCI layout) give the s
   await expect(missing).rejects.toThrow(/--build-context lib=…: .*\/gone doesn't exist/);
 });
 
+const BAKE_FILE = `
+variable "GREETING" { default = "hello" }
+group "default" { targets = ["lib", "app"] }
+target "lib" {
+  context = "./lib"
+  dockerfile = "docker/lib.Dockerfile"
+  contexts = { more = "./more" }
+  args = { GREETING = GREETING }
+}
+target "app" {
+  matrix = { n = ["1", "2"] }
+  name = "app-\${n}"
+  dockerfile-inline = <<EOT
+FROM scratch
+COPY more/file /of-app-\${n}
+EOT
+}
+target "broken" { dockerfile-inline = "FROM scratch\\nCOPY missing /" }
+target "linked" { contexts = { base = "target:lib" } }
+`;
+
+test('kiln bake builds the targets that docker buildx bake builds, and kiln compose build those of services', async () => {
+  const dir = await tempDir();
+  for (const [name, content] of [
+    ['docker-bake.hcl', BAKE_FILE],
+    ['lib/docker/lib.Dockerfile', 'FROM scratch\nARG GREETING\nCOPY $GREETING /\nCOPY --from=more file /\n'],
+    ['lib/hello', 'hello'],
+    ['lib/bye', 'bye'],
+    ['more/file', 'more'],
+    ['compose.yaml', 'services:\n  web:\n    build: { context: more, dockerfile_inline: "FROM scratch\\nCOPY . /" }\n'],
+  ] as const) {
+    await mkdir(join(dir, name, '..'), { recursive: true });
+    await writeFile(join(dir, name), content);
+  }
+  const kiln = await KilnCommand.of(pool(), join(dir, 'home'));
+  const names = ['lib', 'app-1', 'app-2'];
+  /** Bakes with the files of each target's result in a tar; returns what is in them. */
+  const bakedBy = async (who: string, bake: (...args: string[]) => Promise<unknown>) => {
+    const file = (name: string) => join(dir, `${name}-${who}`);
+    const outputs = names.flatMap((name) => ['--set', `${name}.output=type=tar,dest=${file(name)}`]);
+    await bake('--no-cache', '--set', 'lib.args.GREETING=bye', ...outputs);
+    return await Promise.all(names.map((name) => layerOf(file(name), { times: false })));
+  };
+  const expected = await bakedBy('buildx', (...args) =>
+    command('docker', ['buildx', 'bake', '--builder', 'default', ...args], { cwd: dir }),
+  );
+  expect(expected.map((lines) => lines.map((line) => line.split(' ').at(-1)))).toEqual([
+    ['bye', 'file'],
+    ['of-app-1'],
+    ['of-app-2'],
+  ]);
+  const meta = join(dir, 'meta.json');
+  expect(await bakedBy('kiln', (...args) => kiln.runIn(dir, 'bake', '--metadata-file', meta, ...args))).toEqual(
+    expected,
+  );
+  expect(Object.keys(JSON.parse(await readFile(meta, 'utf8')) as object)).toEqual(names);
+
+  const broken = kiln.runIn(dir, 'bake', 'app-1', 'broken');
+  await expect(broken).rejects.toThrow(
+    /exited with 1:[\s\S]*app-1: succeeded[\s\S]*target broken:\n[\s\S]*"\/missing": not found/,
+  );
+  const before = await pool().client.list({ limit: 1 });
+  const linked = kiln.runIn(dir, 'bake', 'app-1', 'linked');
+  await expect(linked).rejects.toThrow('target linked: its context base is the result of the target lib');
+  await expect(kiln.runIn(dir, 'bake', 'nope')).rejects.toThrow('exited with 125:\nkiln: failed to find target nope');
+  expect(await pool().client.list({ limit: 1 })).toEqual(before);
+
+  const { stderr } = await kiln.runIn(dir, 'compose', 'build', '--push=false');
+  expect(stderr).toMatch(/#\d+ \[web 1\/1\] COPY \. \/\n[\s\S]*kiln: web: succeeded/);
+});
+
 test('a file that its owner may not read is refused by name, rather than empty in the image', async () => {
   const tar = pack();
   tar.entry({ name: 'Dockerfile' }, DOCKERFILE);

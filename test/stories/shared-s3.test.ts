@@ -9,10 +9,10 @@ import { contextOf } from '../support/context.ts';
 import { quick } from '../support/dockerfiles.ts';
 import { expectWhole, outputOf } from '../support/logs.ts';
 import type { Pool } from '../support/pool/pool.ts';
+import { programsOfRun } from '../support/pool/programs.ts';
 import { startPool } from '../support/pool/start-pool.ts';
 import { ManagedProcess } from '../support/process.ts';
 
-const API = new URL('../../apps/api/src/main.ts', import.meta.url).pathname;
 const POLL = { timeout: 60_000, interval: 100 };
 const ENDED = { timeout: 120_000, interval: 250 };
 
@@ -105,7 +105,7 @@ test('a store that goes away in mid-build costs no record, and requests that nee
 });
 
 test('an API whose bucket is missing does not start, and names the setting', async () => {
-  const api = new ManagedProcess('api with a wrong bucket', process.execPath, [API], {
+  const api = new ManagedProcess('api with a wrong bucket', process.execPath, [(await programsOfRun()).api], {
     ...{ ...process.env, ...place(), KILN_S3_BUCKET: 'no-such-bucket', KILN_BLOB_DIR: s3.spoolDir },
     ...{ KILN_REDIS_URL: pool.redis.url, KILN_SECRET_KEY: randomBytes(32).toString('base64'), KILN_TOKEN: 'a-token' },
     ...{ KILN_PORT: '0', KILN_NAMESPACE: 'another' },

@@ -1,12 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { oncePerRun } from '@kiln/buildkit/testing';
-import { bundleApp, startFile } from '@kiln/bundle';
+import { cliOfRun } from '../../apps/cli/src/testing/cli-of-run.ts';
 import { type CommandOutput, command } from './command.ts';
 import type { Pool } from './pool/pool.ts';
-
-const SOURCES = fileURLToPath(new URL('../../apps/cli/src/main.ts', import.meta.url));
 
 /** The `kiln` command of a user of a pool. */
 export class KilnCommand {
@@ -20,10 +16,8 @@ export class KilnCommand {
 
   /** @param home the user's home directory, which this creates @param url the API. Default: the first that is running */
   static async of(pool: Pool, home: string, url?: string): Promise<KilnCommand> {
-    const bundle = await oncePerRun('cli', (path) => bundleApp('cli', path));
     await mkdir(home, { recursive: true });
-    const file = bundle === undefined ? SOURCES : join(bundle, startFile('cli'));
-    return new KilnCommand(file, {
+    return new KilnCommand(await cliOfRun(), {
       ...pool.clientEnv,
       ...(url !== undefined && { KILN_URL: url }),
       HOME: home,
@@ -35,4 +29,9 @@ export class KilnCommand {
   /** Runs `kiln`. @throws Error with what it wrote if it fails */
   readonly run = (...args: readonly string[]): Promise<CommandOutput> =>
     command(process.execPath, [this.#file, ...args], { env: this.#env });
+
+  /** Runs `kiln` in a directory. @throws Error with what it wrote if it fails */
+  runIn(cwd: string, ...args: readonly string[]): Promise<CommandOutput> {
+    return command(process.execPath, [this.#file, ...args], { cwd, env: this.#env });
+  }
 }

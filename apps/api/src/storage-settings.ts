@@ -17,6 +17,9 @@ export const storageEnv = {
     'how much of all live logs is in Redis; 0: a quarter of Redis’ memory, at most 256 MiB ([redis.md](redis.md#sizing))',
   ),
   KILN_MAX_CONTEXT_BYTES: wholeNumber(1, API_DEFAULTS.maxContextBytes).describe('the largest context, as uploaded'),
+  KILN_MAX_CONTEXT_ENTRIES: wholeNumber(1, API_DEFAULTS.maxContextEntries).describe(
+    'most files, directories and links in an uploaded context',
+  ),
   KILN_LOG_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.logRetentionMs / DAY_MS).describe(
     'how long logs are kept without use',
   ),
@@ -42,6 +45,7 @@ type StorageConfig = Pick<
   | 'liveLogBytes'
   | 'liveLogsBytes'
   | 'maxContextBytes'
+  | 'maxContextEntries'
   | 'logRetentionMs'
   | 'artifactRetentionMs'
   | 'buildArchiveMs'
@@ -56,6 +60,7 @@ export function storageConfig(env: z.output<z.ZodObject<typeof storageEnv>>): St
     liveLogBytes: env.KILN_LIVE_LOG_BYTES,
     ...(env.KILN_LIVE_LOGS_BYTES > 0 && { liveLogsBytes: env.KILN_LIVE_LOGS_BYTES }),
     maxContextBytes: env.KILN_MAX_CONTEXT_BYTES,
+    maxContextEntries: env.KILN_MAX_CONTEXT_ENTRIES,
     logRetentionMs: env.KILN_LOG_RETENTION_DAYS * DAY_MS,
     artifactRetentionMs: env.KILN_ARTIFACT_RETENTION_DAYS * DAY_MS,
     buildArchiveMs: env.KILN_BUILD_ARCHIVE_MINUTES * MINUTE_MS,

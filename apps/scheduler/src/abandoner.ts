@@ -52,11 +52,20 @@ export class Abandoner {
     const hosts = [...this.#present(), ...(await this.#departed())];
     const conditions = { now, since, graceMs: this.#graceMs };
     const reasons = new Map<string, string | undefined>();
-    return waiting.flatMap((build): [string, Failure][] => {
+    const reasonFor = (build: PendingBuild) => {
       const key = needsKey(build);
       if (!reasons.has(key)) reasons.set(key, noFittingHost(build, hosts, conditions));
-      const message = reasons.get(key);
-      return message === undefined ? [] : [[build.id, { code: 'no_fitting_host', message }]];
+      return reasons.get(key);
+    };
+    return waiting.flatMap((build): [string, Failure][] => {
+      const message = reasonFor(build);
+      if (message === undefined) return [];
+      // Nothing shows before it runs whether it runs anything for a platform that no host has; most builds that cross-compile don't.
+      if (build.platformsUnsure && reasonFor({ ...build, platforms: [] }) === undefined) {
+        this.#view.tryAnywhere(build.id);
+        return [];
+      }
+      return [[build.id, { code: 'no_fitting_host', message }]];
     });
   }
 

@@ -69,6 +69,32 @@ describe('a build that no host could ever take', () => {
   });
 });
 
+describe('a build for a platform that no host has', () => {
+  test('starts on any host if it runs nothing for that platform', async ({ pool }) => {
+    await pool.join('a');
+    pool.start();
+    expect(await pool.placed(await pool.submit(ARM, { runPlatforms: [] }))).toBe('a');
+  });
+
+  test('starts on any host if nobody knows whether it does, once it is clear that no host has the platform', async ({
+    pool,
+  }) => {
+    await pool.join('a');
+    await pool.join('b', { platforms: ['linux/arm64'] });
+    pool.start();
+    expect(await pool.placed(await pool.submit({ platforms: ['linux/aarch64'] }, { runPlatforms: null }))).toBe('b');
+    const s390x = { platforms: ['linux/s390x'] };
+    const unknown = await pool.submit(s390x, { runPlatforms: null });
+    const labeled = await pool.submit({ ...s390x, hostLabels: { disk: 'nvme' } }, { runPlatforms: null });
+    const patient = await pool.submit({ ...s390x, waitForHost: true }, { runPlatforms: null });
+    await pool.decided(unknown, 'none_fits');
+    pool.later(SETTLED_MS);
+    await pool.reaches(unknown, 'assigned');
+    expect((await pool.reaches(labeled, 'failed')).failure?.message).toContain('no host has the label disk=nvme');
+    expect((await pool.record(patient)).state).toBe('queued');
+  });
+});
+
 describe('the queue timeout', () => {
   test('ends a build that waits for longer, by its request or by the server’s default', async ({ pool }) => {
     await pool.join('a', { slots: 1 });

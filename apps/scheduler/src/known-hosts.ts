@@ -166,6 +166,7 @@ export function viewOf({
     name,
     slots,
     platforms,
+    emulated: report.emulated,
     labels,
     trust,
     cacheModes,

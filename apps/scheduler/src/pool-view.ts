@@ -132,6 +132,15 @@ export class PoolView {
     if (this.pending.delete(id) && !this.#withheld.delete(id)) this.#pool.buildLeft(id, this.now);
   }
 
+  /** Offers placement a build as one that any host can take, whatever its platforms. */
+  tryAnywhere(id: string): void {
+    const waiting = this.pending.get(id);
+    if (!waiting) return;
+    const build = { ...waiting.build, platforms: [], platformsUnsure: false };
+    this.pending.set(id, { ...waiting, build });
+    this.#offer(id, build, waiting.owners);
+  }
+
   /** Whether a live host still runs an attempt of the build that Redis has lost, and is about to stop it. */
   isStopping(id: string): boolean {
     return [...this.hosts.values()].some(({ alive, stale }) => alive && stale?.includes(id));

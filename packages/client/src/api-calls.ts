@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { parseJson, readAnswer } from './answer.ts';
+import { FEW, parseJson, readAnswer } from './answer.ts';
 import { readText } from './http-answer.ts';
 import type { ClientDeps } from './retry.ts';
 import type { Call, Transport } from './transport.ts';
@@ -32,9 +32,10 @@ export class ApiCalls {
   /** Calls a route and parses its answer by the schema of that name. */
   protected async json<N extends AnswerName>(path: string, answer: N, call: Call): Promise<Answer<N>> {
     const body = await readText(await this.transport.call(path, call));
-    const loaded = await (OF_BUILDS.has(answer) ? import('./build-schemas.ts') : import('./schemas.ts'));
+    const isOfBuild = OF_BUILDS.has(answer);
+    const loaded = await (isOfBuild ? import('./build-schemas.ts') : import('./schemas.ts'));
     const schemas = loaded as unknown as { readonly [M in AnswerName]: z.ZodType<Answer<M>> };
-    return readAnswer(path, schemas[answer], parseJson(body));
+    return readAnswer(path, schemas[answer], parseJson(body), isOfBuild ? FEW : undefined);
   }
 }
 

@@ -6,6 +6,7 @@ import type {
   BuildView,
   IdentifiedLogRecord,
   PlacementInfoView,
+  RetryRequest,
   WhySlowView,
 } from '@kiln/contracts';
 import { parseJson, readAnswer } from './answer.ts';
@@ -104,9 +105,10 @@ export class KilnClient extends TaskCalls {
     });
   }
 
-  /** Submits the same request as a new build. */
-  retry(id: string, { signal }: CallOptions = {}): Promise<BuildView> {
-    return this.json(`${buildPath(id)}/retry`, 'buildView', { method: 'POST', signal });
+  /** Submits the same request as a new build, with these registry logins: those of the first build were deleted when it ended. */
+  retry(id: string, { signal, registryLogins }: CallOptions & RetryRequest = {}): Promise<BuildView> {
+    const body = registryLogins && jsonBody({ registryLogins } satisfies RetryRequest);
+    return this.json(`${buildPath(id)}/retry`, 'buildView', { method: 'POST', ...body, signal });
   }
 
   /** Yields the records of a build's log. See `followLog` in follow-log.ts. */

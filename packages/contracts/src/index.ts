@@ -166,6 +166,7 @@ export {
   storedSecretsOf,
   uploadSource,
 } from './http/build-request.ts';
+export { type BuildView, buildView } from './http/build-view.ts';
 export {
   type CacheModeOrder,
   type ModeDefaultView,
@@ -196,6 +197,8 @@ export {
   type ClientLoginsView,
   clientLogin,
   IGNORED_LOGINS,
+  type RetryRequest,
+  retryRequest,
 } from './http/client-logins.ts';
 export {
   MAX_CLIENT_LOGINS,
@@ -217,6 +220,7 @@ export {
   teamName,
 } from './http/fields.ts';
 export { type HostDetailView, hostDetail } from './http/host-caches.ts';
+export { hostLabels, MAX_LABELS } from './http/host-labels.ts';
 export { type HostLossView, hostLosses } from './http/host-losses.ts';
 export { type HostNetwork, hostNetwork } from './http/host-network.ts';
 export {
@@ -233,11 +237,9 @@ export {
   type HostDisk,
   type HostReport,
   hostDisk,
-  hostLabels,
   hostName,
   hostReport,
   MAX_INCIDENTS,
-  MAX_LABELS,
   type NewHostReport,
 } from './http/host-report.ts';
 export {
@@ -297,10 +299,8 @@ export {
 } from './http/trees.ts';
 export {
   type BuildPage,
-  type BuildView,
   buildPage,
   buildQuery,
-  buildView,
   type ContextView,
   contextView,
   type HostInfoView,

@@ -143,7 +143,9 @@ export {
   type MemoryUse,
   memoryLevel,
 } from './limits/memory-level.ts';
+export { imagesOf } from './logins/dockerfile-images.ts';
 export { ignoredLogins, type SentLogins } from './logins/ignored-logins.ts';
+export { registriesOf } from './logins/registries.ts';
 export {
   type ExpectedRuns,
   expectedRuns,
@@ -178,6 +180,8 @@ export { DEFAULT_PLACEMENT, type PlacementSettings } from './placement/model/set
 export type { Assignment } from './placement/pass/pass.ts';
 export { type DecideOptions, type Decisions, PlacementPool } from './placement/placement-pool.ts';
 export type { SeedCause, SeedConditions, SeedWish } from './placement/seeding/seed-planner.ts';
+export { emulatedPlatforms, normalPlatform } from './platforms/platform.ts';
+export { type PlatformOptions, runPlatforms } from './platforms/run-platforms.ts';
 export {
   type ChosenSecrets,
   chooseSecrets,

@@ -61,6 +61,8 @@ export interface NewBuild {
   /** Limits on its artifact, and on everything that its team stores, bytes. */
   readonly maxArtifactBytes?: number | undefined;
   readonly maxStoredBytes?: number | undefined;
+  /** Platforms for which it runs programs, if its Dockerfile says. Absent: unknown. */
+  readonly runPlatforms?: readonly string[];
   /** How long it may wait for a host if its request doesn't say, ms. Absent: without limit. */
   readonly queueTimeoutMs?: number | undefined;
   /** What rules grant it although it is untrusted. Default: nothing. */

@@ -1,5 +1,5 @@
 import type { TreeStore } from '@kiln/blobs';
-import { buildQuery, type OperationId, waitQuery } from '@kiln/contracts';
+import { buildQuery, type OperationId, retryRequest, waitQuery } from '@kiln/contracts';
 import { type BuildRecord, isTerminal, type Principal, waitsForHost } from '@kiln/domain';
 import type { Memory, MeteredBlobs, StoredBuild } from '@kiln/state';
 import type { Request, Response } from 'express';
@@ -10,6 +10,7 @@ import type { ApiConfig } from '../config.ts';
 import { sendJson } from '../http/answer.ts';
 import { parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
+import { hasBody, jsonBody } from '../http/json-body.ts';
 import { viewBuild } from './build-view.ts';
 import type { BuildWatch } from './build-watch.ts';
 import { cancelBuild } from './cancel-build.ts';
@@ -108,7 +109,9 @@ export function buildHandlers(
 
     async retryBuild(request, response, { principal, note }) {
       const own = { ...submission, builds: buildsOf(principal), principal, connectionRules };
-      const accepted = await stored(retryBuild(buildIdOf(request), idempotencyKey(request), own));
+      const id = buildIdOf(request);
+      const asked = parsed(retryRequest, hasBody(request) ? await jsonBody(request, config.maxJsonBytes) : {});
+      const accepted = await stored(retryBuild(id, asked, idempotencyKey(request), own));
       await reportRetry(accepted.build.record);
       note(acceptedNote(accepted));
       sendAccepted(response, accepted);

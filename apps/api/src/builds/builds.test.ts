@@ -265,7 +265,7 @@ describe('the client’s registry logins', () => {
     return { view, logins: await api.state.builds.loginsOf(view.id) };
   };
 
-  test('are kept for the build, which shows only their registries, and a retry says that they are gone', async () => {
+  test('are kept for the build, which shows only their registries, and a retry gets only those that are sent with it', async () => {
     await start();
     const { view, logins } = await submit();
     expect(logins).toEqual(LOGINS);
@@ -275,6 +275,14 @@ describe('the client’s registry logins', () => {
     const again = buildView.parse(await (await retry(view.id)).json());
     expect(again.request.clientLogins).toEqual({ registries: REGISTRIES, ignored: 'retry' });
     expect(await api.state.builds.loginsOf(again.id)).toEqual([]);
+    const registryLogins = [{ registry: 'r.example', username: 'ada', password: 'hunter44' }];
+    const sent = await api.post(`/v1/builds/${view.id}/retry`, { registryLogins });
+    const third = buildView.parse(await sent.json());
+    expect(third.request.clientLogins).toEqual({ registries: ['r.example'] });
+    expect(await api.state.builds.loginsOf(third.id)).toEqual(registryLogins);
+    const wrong = await (await api.post(`/v1/builds/${view.id}/retry`, { registryLogins: ['hunter22'] })).json();
+    expect(wrong).toMatchObject({ code: 'invalid_request', errors: [{ field: 'registryLogins[0]' }] });
+    expect(JSON.stringify(wrong)).not.toContain('hunter');
   });
 
   test('are ignored for untrusted builds, and if the operator has switched them off', async () => {

@@ -23,8 +23,11 @@ export function keptLogins(
   return { clientLogins: { registries }, logins: registryLogins };
 }
 
-/** Returns the request of a build that is repeated. The logins of its client were deleted when it ended. */
-export function withoutLogins(spec: BuildSpec): BuildSpec {
-  const { clientLogins, ...rest } = spec;
-  return clientLogins ? { ...rest, clientLogins: { ...clientLogins, ignored: 'retry' } } : spec;
+/**
+ * Decides which logins a repeated build gets. Those of the first build's client were deleted when it ended, so it gets those that were sent with the
+ * retry, if any.
+ */
+export function loginsOfRetry(old: BuildSpec['clientLogins'], ...sent: Parameters<typeof keptLogins>): KeptLogins {
+  const kept = keptLogins(...sent);
+  return kept.clientLogins || !old ? kept : { clientLogins: { ...old, ignored: 'retry' } };
 }

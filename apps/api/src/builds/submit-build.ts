@@ -12,13 +12,14 @@ import {
 } from '@kiln/state';
 import type { Digest } from '@kiln/trees';
 import { grantTo } from '../access/admit-request.ts';
+import { dockerfilePlatforms } from '../contexts/dockerfile-platforms.ts';
 import { requireContexts, requireTree } from '../contexts/require-tree.ts';
 import type { StagedContext } from '../contexts/stage-context.ts';
 import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import { type BuildRules, queueFull } from '../limits/build-rules.ts';
 import type { Builds } from '../ports.ts';
 import { requireSecrets } from '../secrets/require-secrets.ts';
-import { keptLogins, withoutLogins } from './client-logins.ts';
+import { keptLogins, loginsOfRetry } from './client-logins.ts';
 import { defaultMode, repoOf } from './default-mode.ts';
 import { buildNotFound } from './find-build.ts';
 import { fingerprint, hashed } from './fingerprint.ts';
@@ -38,7 +39,7 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 /** What every submission needs, whether over HTTP, by a schedule or by a webhook. */
 export interface SubmissionDeps {
   readonly builds: Builds;
-  readonly trees: Pick<TreeStore, 'tree' | 'file' | 'directory'>;
+  readonly trees: Pick<TreeStore, 'tree' | 'file' | 'directory' | 'open'>;
   /** Has the contexts that were uploaded to an older version. */
   readonly blobs: Pick<MeteredBlobs, 'touch'>;
   /** For how long a context is kept after its last use, ms. */
@@ -108,11 +109,13 @@ export async function submitBuild(
   const cache = asked.cache ?? cacheOfMode((await defaultMode(asked, modeDefaults)) ?? 'warm', asked.tags);
   const spec: BuildSpec = { ...asked, ...(cache && { cache }) };
   const granted = grantTo(spec, principal.trust, untrustedPush);
+  const runs = await dockerfilePlatforms(spec, trees);
   return accept(builds, {
     ...rules.acceptance,
     repo: repoOf(spec),
     spec,
     secrets,
+    ...(runs && { runPlatforms: runs }),
     ...(logins && { logins }),
     trust: principal.trust,
     createdBy: creatorOf(principal),
@@ -126,7 +129,8 @@ export async function submitBuild(
 export interface RetryDeps
   extends Pick<
     SubmissionDeps,
-    'builds' | 'trees' | 'blobs' | 'contextRetentionMs' | 'buildSecrets' | 'untrustedPush' | 'rulesFor'
+    | ('builds' | 'trees' | 'blobs' | 'contextRetentionMs' | 'buildSecrets')
+    | ('untrustedPush' | 'takesClientLogins' | 'rulesFor')
   > {
   readonly principal: Principal;
   /** What connections to forges let this untrusted build push. */
@@ -134,15 +138,22 @@ export interface RetryDeps
 }
 
 /** Accepts the request of an ended build as a new build. @throws ApiProblem `build_not_found`, `not_retriable`, `forbidden`, `secret_missing` */
-export async function retryBuild(id: string, key: RequestKey | undefined, deps: RetryDeps): Promise<Accepted> {
+export async function retryBuild(
+  id: string,
+  asked: Pick<BuildRequest, 'registryLogins'>,
+  key: RequestKey | undefined,
+  deps: RetryDeps,
+): Promise<Accepted> {
   const { builds, buildSecrets, principal, rulesFor, untrustedPush, connectionRules } = deps;
   checkKey(key);
   const old = await builds.get(id);
   if (!old) throw buildNotFound(id);
   const { record } = old;
-  const spec = withoutLogins(old.spec);
   if (!isTerminal(record.state)) throw notRetriable('state', record.state, 'succeeded, failed or canceled');
   const trust = leastTrust(record.trust, principal.trust);
+  const { clientLogins: before, ...repeated } = old.spec;
+  const { clientLogins, logins } = loginsOfRetry(before, asked, trust, deps.takesClientLogins);
+  const spec: BuildSpec = { ...repeated, ...(clientLogins && { clientLogins }) };
   // Pushes of a fork's build were allowed by its connection, if not by the server.
   const fromConnections = record.trust === 'untrusted' && record.granted?.push ? await connectionRules(spec) : [];
   const granted = grantTo(spec, trust, [...untrustedPush, ...fromConnections]);
@@ -158,9 +169,11 @@ export async function retryBuild(id: string, key: RequestKey | undefined, deps: 
     repo: record.repo,
     spec,
     secrets,
+    ...(logins && { logins }),
     trust,
     createdBy: creatorOf(principal),
     ...(granted && { granted }),
+    ...(record.runPlatforms && { runPlatforms: record.runPlatforms }),
     retryOf: id,
     ...(record.pullRequest !== undefined && { pullRequest: record.pullRequest }),
     ...(record.clonesWith && { clonesWith: record.clonesWith }),

@@ -46,6 +46,36 @@ describe('a build of a tree that was uploaded before', () => {
     expect(await answer.json()).toMatchObject({ request: { source: { digest }, mtimes: 'stable' } });
   });
 
+  test.each<[string, TreeSpecs, string, readonly string[] | undefined]>([
+    ['that runs something', { Dockerfile: 'FROM debian\nRUN make' }, 'Dockerfile', ['linux/arm64']],
+    ['that only copies', { Dockerfile: 'FROM scratch\nCOPY a /', a: 'a' }, 'Dockerfile', []],
+    [
+      'in a directory, found through a link, and longer than what is stored with the directory',
+      {
+        build: { in: { a: 'x', 'Dockerfile.x': `FROM debian\n${'# comment\n'.repeat(4_000)}RUN make` } },
+        Dockerfile: { link: 'build/Dockerfile.x' },
+      },
+      'Dockerfile',
+      ['linux/arm64'],
+    ],
+    [
+      'after other files in its directory',
+      { build: { in: { a: 'FROM debian\nRUN make', b: 'FROM scratch\nCOPY a /' } } },
+      'build/b',
+      [],
+    ],
+    ['of another frontend', { Dockerfile: '# syntax=example.org/x\nRUN make' }, 'Dockerfile', undefined],
+  ])('notes the platforms for which it runs programs, by a Dockerfile %s', async (_, specs, dockerfile, runs) => {
+    await start();
+    const digest = await send(specs);
+    const { id } = (await (
+      await submit({ digest }, { platforms: ['linux/arm64/v8'], dockerfile })
+    ).json()) as BuildView;
+    expect((await api.state.builds.record(id))?.runPlatforms).toEqual(runs);
+    const plain = (await (await submit({ digest }, { dockerfile })).json()) as BuildView;
+    expect(await api.state.builds.record(plain.id)).not.toHaveProperty('runPlatforms');
+  });
+
   test('needs the Dockerfile in the tree, found through links that stay inside', async () => {
     await start();
     const digest = await send({

@@ -29,6 +29,7 @@ export function viewHost(host: HostState): HostInfoView {
       },
     }),
     platforms: [...platforms],
+    ...(report.emulated && report.emulated.length > 0 && { emulated: [...report.emulated] }),
     driver,
     trust: [...trust],
     isolation,

@@ -19,6 +19,8 @@ export const CATALOG: readonly CommandSection[] = [
     title: 'Builds',
     commands: {
       build: { summary: SUMMARIES.build, load: async () => (await import('./build/build.ts')).buildCommand },
+      bake: { summary: SUMMARIES.bake, load: async () => (await import('./bake/bake.ts')).bakeCommand },
+      compose: { summary: SUMMARIES.compose, load: async () => (await import('./bake/compose.ts')).composeCommand },
       ps: { summary: SUMMARIES.ps, load: async () => (await import('./build/ps.ts')).psCommand },
       logs: { summary: SUMMARIES.logs, load: async () => (await import('./build/logs.ts')).logsCommand },
       why: { summary: SUMMARIES.why, load: async () => (await import('./build/why.ts')).whyCommand },

@@ -1,6 +1,8 @@
 /** One line about each command, for lists of commands: the commands themselves are loaded when they run. */
 export const SUMMARIES = {
   build: 'Build an image on the pool, with the flags of docker buildx build',
+  bake: 'Build the targets of bake files, with the flags of docker buildx bake',
+  compose: 'Build the images of a Compose file',
   ps: 'List builds',
   logs: 'Print the log of a build',
   why: 'Explain where a build was placed, or why it waits',

@@ -33,8 +33,23 @@ export interface ContextDirectory {
   readonly mtimeNs: bigint;
   /** In the order of the bytes of their names. */
   readonly children: readonly ContextNode[];
+  /** What `children` are made of when they are first asked for, which mostly is never. */
+  readonly packed?: Packed | undefined;
   /** Of its directory object, if that is known already: then the digests of its files may not have been looked up. */
   digest?: Digest | undefined;
+}
+
+/** The entries of a directory as bytes (`PackedEntries`). */
+export interface Packed {
+  readonly bytes: Buffer;
+  /** The directories among the entries, in the order of the entries. */
+  readonly directories: readonly ContextDirectory[];
+  readonly files: number;
+  /** Of all files immediately in the directory. */
+  readonly sizeBytes: number;
+  /** Whether there are objects for the entries, which may have changed since. */
+  readonly isOpened: boolean;
+  fileNames(): Iterable<ByteString>;
 }
 
 /** A file, directory or link to send. */
@@ -50,6 +65,18 @@ export function fileNode(name: ByteString, path: SystemPath, stats: BigIntStats)
     state: stateOf(stats),
     digest: undefined,
   };
+}
+
+/** Returns the directories in a directory, without asking for all of its children. */
+export function directoriesIn(directory: ContextDirectory): readonly ContextDirectory[] {
+  return directory.packed?.directories ?? directory.children.filter((child) => child.type === 'directory');
+}
+
+/** Returns the names of the files in a directory, likewise. */
+export function fileNamesIn(directory: ContextDirectory): Iterable<ByteString> {
+  const { packed } = directory;
+  if (packed && !packed.isOpened) return packed.fileNames();
+  return directory.children.filter((child) => child.type === 'file').map(({ name }) => name);
 }
 
 /** Calls `visit` with every file of a tree and its path in the context, in the order of a walk. */

@@ -8,7 +8,7 @@ import {
   TreeFault,
 } from '@kiln/trees';
 import { UsageError } from '../io/errors.ts';
-import type { ContextDirectory, ContextNode } from './context-tree.ts';
+import { type ContextDirectory, type ContextNode, directoriesIn } from './context-tree.ts';
 import { ContextChanged } from './read-errors.ts';
 
 /** A directory object, and the directory that it describes, wholly or in part. */
@@ -104,16 +104,22 @@ export function encodeContext(root: ContextDirectory, known?: KnownDirectories):
   let files = 0;
   let bytes = 0;
   const visit = (directory: ContextDirectory): void => {
-    for (const child of directory.children) {
-      if (child.type === 'directory') visit(child);
-      if (child.type !== 'file') continue;
-      files += 1;
-      bytes += child.state.sizeBytes;
-    }
+    for (const child of directoriesIn(directory)) visit(child);
+    const size = sizeOf(directory);
+    files += size.files;
+    bytes += size.bytes;
     objects.add(directory);
   };
   visit(root);
   return { digest: root.digest as Digest, objects, files, bytes };
+}
+
+/** Counts the files that are immediately in a directory. */
+function sizeOf(directory: ContextDirectory): { readonly files: number; readonly bytes: number } {
+  const { packed } = directory;
+  if (packed && !packed.isOpened) return { files: packed.files, bytes: packed.sizeBytes };
+  const files = directory.children.filter((child) => child.type === 'file');
+  return { files: files.length, bytes: files.reduce((sum, { state }) => sum + state.sizeBytes, 0) };
 }
 
 function entryOf(node: ContextNode): Entry {

@@ -13,6 +13,8 @@ export interface LocalContext {
   readonly root: string;
   /** Path of the Dockerfile in the context. */
   readonly dockerfile: string;
+  /** What the Dockerfile is. */
+  readonly dockerfileContent: { readonly path: string } | { readonly bytes: Uint8Array };
   readonly tree: ContextDirectory;
   /** Paths of sockets, devices and pipes, which aren't sent. */
   readonly skipped: readonly string[];
@@ -32,20 +34,25 @@ export async function readLocalContext(input: LocalContextOptions): Promise<Loca
   const root = resolve(input.cwd, input.path);
   await demandDirectory(root, input.path);
   const dockerfile = input.dockerfileText
-    ? { name: OUTSIDE_DOCKERFILE, ignoreFiles: [], extra: dockerfileNode(input.dockerfileText) }
+    ? {
+        ...{ name: OUTSIDE_DOCKERFILE, ignoreFiles: [], extra: dockerfileNode(input.dockerfileText) },
+        content: { bytes: input.dockerfileText },
+      }
     : await findDockerfile(root, input);
   const ignore = await readFirst([...dockerfile.ignoreFiles, join(root, '.dockerignore')]);
   const patterns = ignore ? readIgnoreFile(ignore.text, relative(input.cwd, ignore.path) || ignore.path) : [];
   const always = new Set([dockerfile.name, `${dockerfile.name}.dockerignore`, '.dockerignore']);
   const { root: tree, skipped } = await walkContext(root, patterns, always);
-  return { root, dockerfile: dockerfile.name, tree: withFile(tree, dockerfile.extra), skipped };
+  const { name, content, extra } = dockerfile;
+  return { root, dockerfile: name, dockerfileContent: content, tree: withFile(tree, extra), skipped };
 }
 
 /** Adds a file to a directory, in which it replaces what has its name. */
 function withFile(directory: ContextDirectory, file: ContextFile | undefined): ContextDirectory {
   if (!file) return directory;
   const others = directory.children.filter(({ name }) => name !== file.name);
-  return { ...directory, children: [...others, file].sort((a, b) => (a.name < b.name ? -1 : 1)) };
+  const children = [...others, file].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return { ...directory, children, packed: undefined };
 }
 
 async function demandDirectory(root: string, given: string): Promise<void> {
@@ -62,6 +69,7 @@ interface FoundDockerfile {
   readonly name: string;
   /** The Dockerfile's own .dockerignore, which takes precedence over that of the context. */
   readonly ignoreFiles: readonly string[];
+  readonly content: LocalContext['dockerfileContent'];
   /** The Dockerfile, if it isn't in the context. */
   readonly extra?: ContextFile;
 }
@@ -73,14 +81,16 @@ async function findDockerfile(root: string, { cwd, path, dockerfile }: LocalCont
     throw new UsageError(await missingDockerfile(root, file, { path, dockerfile, exists: Boolean(stats) }));
   const inside = relative(root, file);
   const ignoreFiles = [`${file}.dockerignore`];
+  const content = { path: file };
   if (inside !== '' && !isAbsolute(inside) && inside.split(sep)[0] !== '..') {
     const name = inside.split(sep).join('/');
     // A link on the path may lead out of the context, so that its target has to be sent instead.
-    if ((await realpath(file)) === join(await realpath(root), inside)) return { name, ignoreFiles };
+    if ((await realpath(file)) === join(await realpath(root), inside)) return { name, ignoreFiles, content };
   }
   return {
     name: OUTSIDE_DOCKERFILE,
     ignoreFiles,
+    content,
     extra: fileNode(byteString(OUTSIDE_DOCKERFILE), await realpath(file), stats),
   };
 }
@@ -120,9 +130,10 @@ export function dockerfileNode(bytes: Uint8Array): ContextFile {
 }
 
 /** Returns the context that has nothing but a Dockerfile. */
-export function dockerfileContext(bytes: Uint8Array): Pick<LocalContext, 'dockerfile' | 'tree'> {
+export function dockerfileContext(bytes: Uint8Array): Pick<LocalContext, 'dockerfile' | 'dockerfileContent' | 'tree'> {
   const empty = { type: 'directory', name: byteString(''), path: byteString(''), mode: 0o755, mtimeNs: 0n } as const;
-  return { dockerfile: OUTSIDE_DOCKERFILE, tree: { ...empty, children: [dockerfileNode(bytes)] } };
+  const tree = { ...empty, children: [dockerfileNode(bytes)] };
+  return { dockerfile: OUTSIDE_DOCKERFILE, dockerfileContent: { bytes }, tree };
 }
 
 /** Returns the last part of a directory's path. */

@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Digest } from '@kiln/trees';
 import { UsageError } from '../io/errors.ts';
 import { endOfStage } from '../io/stages.ts';
@@ -28,6 +27,8 @@ export interface StableContextOptions extends Pick<HashFilesOptions, 'signal' | 
 }
 
 const TRIES = 3;
+/** Most submissions take less. Saving takes time in which their answers can't be read. */
+const SAVE_AFTER_MS = 500;
 
 /**
  * Reads a context and passes it to `use`. If something in it changes before `use` is done with it, does both again with the context as it is then.
@@ -51,12 +52,7 @@ export async function withStableContext<T>(
       });
       endOfStage('encoding');
       const using = use({ ...encoded, times: times?.digest, others: times ? [times] : [] });
-      // While others do their part.
-      const saving = nextTurn().then(() => cache.save(tree));
-      return await using.finally(async () => {
-        await saving;
-        await cache.save(tree);
-      });
+      return await saveBeside(using, () => cache.save(tree));
     } catch (error) {
       // Files that were read needn't be read again.
       if (!(error instanceof ContextChanged)) {
@@ -69,6 +65,19 @@ export async function withStableContext<T>(
       tree = await listAgain();
     }
   }
+}
+
+/** Saves when something is done, or before if that takes long: then an upload that is cut off needn't read files again. */
+async function saveBeside<T>(using: Promise<T>, save: () => Promise<void>): Promise<T> {
+  let saving: Promise<void> | undefined;
+  const timer = setTimeout(() => {
+    saving = save();
+  }, SAVE_AFTER_MS);
+  return await using.finally(async () => {
+    clearTimeout(timer);
+    await saving;
+    await save();
+  });
 }
 
 /** Forgets a file's digest, which is wrong although the file looks as it did. */

@@ -1,10 +1,11 @@
 import { type BigIntStats, constants, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ByteString, byteString, joinBytes, shownBytes } from '@kiln/trees';
-import { type ContextDirectory, type ContextLink, type ContextNode, fileNode } from './context-tree.ts';
+import type { ContextDirectory } from './context-tree.ts';
 import { permissionsOf } from './file-state.ts';
 import { type IgnoreMatch, matchIgnore, mayHaveExceptions } from './ignore-matcher.ts';
 import type { IgnorePattern } from './ignore-pattern.ts';
+import { type PackedEntries, PackedWriter } from './packed-entries.ts';
 import { ContextChanged, cannotRead } from './read-errors.ts';
 import { childPath, type SystemPath } from './system-path.ts';
 
@@ -34,10 +35,15 @@ export async function walkContext(
   const skipped: string[] = [];
   const pause = pauses();
 
-  async function visit(at: Place, stats: BigIntStats, parent?: IgnoreMatch): Promise<ContextDirectory | undefined> {
-    const children: ContextNode[] = [];
+  /** One for each level: a directory is packed while the one above it is. */
+  const writers: PackedWriter[] = [];
+
+  async function visit(at: Place, stats: BigIntStats, parent?: IgnoreMatch, level = 0): Promise<Found | undefined> {
     const names = namesIn(at.system);
     if (!names) return undefined;
+    writers[level] ??= new PackedWriter();
+    const writer = writers[level];
+    writer.clear();
     for (const name of names) {
       const due = pause();
       if (due) await due;
@@ -47,7 +53,7 @@ export async function walkContext(
       const type = Number(found.mode) & constants.S_IFMT;
       // Most contexts are mostly files, for which paths in the context are only needed by patterns.
       if (type === constants.S_IFREG && patterns.length === 0) {
-        children.push(fileNode(name, system, found));
+        writer.addStats(name, found);
         continue;
       }
       const child = placeOf(at, name, system);
@@ -55,22 +61,19 @@ export async function walkContext(
       const ignored = match?.ignored === true && !kept.includes(child.path);
       if (type === constants.S_IFDIR) {
         if (ignored && !mayHaveExceptions(patterns, child.text) && !containsOneOf(child.path, kept)) continue;
-        const directory = await visit(child, found, match);
-        if (directory && (!ignored || directory.children.length > 0)) children.push(directory);
-      } else if (!ignored) {
-        const leaf = leafNode(child, found, type);
-        if (leaf) children.push(leaf);
-        else skipped.push(child.text);
-      }
+        const below = await visit(child, found, match, level + 1);
+        if (below && (!ignored || !below.isEmpty)) writer.addDirectory(below.directory);
+      } else if (!ignored) addLeaf(writer, child, found, type, skipped);
     }
-    return directoryNode(at, stats, children);
+    const { isEmpty } = writer;
+    return { directory: directoryNode(at, stats, writer.end(at.system)), isEmpty };
   }
 
   const stats = statsOf(root);
   const top = { name: '' as ByteString, path: '' as ByteString, text: '', system: root };
   const found = stats && (await visit(top, stats));
   if (!found) throw new ContextChanged(root);
-  return { root: found, skipped };
+  return { root: found.directory, skipped };
 }
 
 /** An entry while it is walked: its path in the context, as bytes and as text for patterns, and that of the file system. */
@@ -86,18 +89,40 @@ function placeOf(parent: Place, name: ByteString, system: SystemPath): Place {
   return { name, path, text: typeof system === 'string' ? path : shownBytes(path), system };
 }
 
-function directoryNode(at: Place, stats: BigIntStats, children: readonly ContextNode[]): ContextDirectory {
-  const { name, path } = at;
-  return { type: 'directory', name, path, mode: permissionsOf(stats), mtimeNs: stats.mtimeNs, children };
+interface Found {
+  readonly directory: ContextDirectory;
+  readonly isEmpty: boolean;
 }
 
-function leafNode({ name, system }: Place, stats: BigIntStats, type: number): ContextNode | undefined {
-  if (type === constants.S_IFREG) return fileNode(name, system, stats);
-  if (type !== constants.S_IFLNK) return undefined;
-  const target = reading(system, () => readlinkSync(system as string, 'latin1') as ByteString);
-  return target === undefined
-    ? undefined
-    : ({ type: 'symlink', name, target, mtimeNs: stats.mtimeNs } satisfies ContextLink);
+function directoryNode({ name, path }: Place, stats: BigIntStats, packed: PackedEntries): ContextDirectory {
+  return {
+    type: 'directory',
+    name,
+    path,
+    mode: permissionsOf(stats),
+    mtimeNs: stats.mtimeNs,
+    get children() {
+      return packed.children();
+    },
+    packed,
+    digest: undefined,
+  };
+}
+
+/** Adds what is neither a directory nor ignored. */
+function addLeaf(
+  writer: PackedWriter,
+  { name, system, text }: Place,
+  stats: BigIntStats,
+  type: number,
+  skipped: string[],
+): void {
+  if (type === constants.S_IFREG) writer.addStats(name, stats);
+  else if (type !== constants.S_IFLNK) skipped.push(text);
+  else {
+    const target = reading(system, () => readlinkSync(system as string, 'latin1') as ByteString);
+    if (target !== undefined) writer.addLink(name, target, stats);
+  }
 }
 
 /** Returns the names in the order of their bytes. */
@@ -108,7 +133,12 @@ function namesIn(directory: SystemPath): readonly ByteString[] | undefined {
 const AS_BIGINT = { bigint: true, throwIfNoEntry: false } as const;
 
 function statsOf(path: SystemPath): BigIntStats | undefined {
-  return reading(path, () => lstatSync(path as string, AS_BIGINT));
+  // Without a function for each call.
+  try {
+    return lstatSync(path as string, AS_BIGINT);
+  } catch (error) {
+    return absent(path, error);
+  }
 }
 
 /** Returns undefined for what isn't there, or isn't any longer what it was. @throws UsageError for what can't be read */
@@ -116,10 +146,13 @@ function reading<T>(path: SystemPath, read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EINVAL') return undefined;
-    throw cannotRead(path, error);
+    return absent(path, error);
   }
+}
+
+function absent(path: SystemPath, error: unknown): undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== 'ENOENT' && code !== 'ENOTDIR' && code !== 'EINVAL') throw cannotRead(path, error);
 }
 
 /** Returns a function that returns a promise when it is time to let other work have its turn. */

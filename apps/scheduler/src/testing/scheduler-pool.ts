@@ -30,6 +30,8 @@ export interface Submission {
   readonly trust?: Trust;
   /** Default: `app`. */
   readonly repo?: string;
+  /** Platforms for which it runs programs; null: unknown. Default: all that the request names. */
+  readonly runPlatforms?: readonly string[] | null;
   /** The server's default. */
   readonly queueTimeoutMs?: number;
 }
@@ -96,15 +98,17 @@ export class SchedulerPool implements AsyncDisposable {
   /** Submits a build. */
   async submit(
     request: Partial<BuildRequestInput> = {},
-    { builds = this.state.builds, submitter, trust, repo = 'app', queueTimeoutMs }: Submission = {},
+    { builds = this.state.builds, submitter, trust, repo = 'app', queueTimeoutMs, runPlatforms }: Submission = {},
   ): Promise<string> {
     const spec = { ...buildRequest.parse({ source: { type: 'upload', name: 'app' }, ...request }), secrets: [] };
+    const runs = runPlatforms === undefined ? spec.platforms : runPlatforms;
     const accepted = await builds.accept({
       repo,
       spec,
       secrets: {},
       submitter,
       queueTimeoutMs,
+      ...(runs && { runPlatforms: runs }),
       ...(trust && { trust }),
     });
     return accepted.build.record.id;

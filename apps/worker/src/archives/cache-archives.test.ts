@@ -1,5 +1,9 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { buildSpec } from '@kiln/contracts';
 import { TreePartMissing } from '@kiln/trees';
+import { treeOf } from '@kiln/trees/testing';
 import { expect, test } from 'vitest';
 import { archiveKey, type CacheArchiveDeps, CacheArchives } from './cache-archives.ts';
 
@@ -24,7 +28,7 @@ function archives(deps: Partial<CacheArchiveDeps>) {
   const index = {
     find: async (_: string, keys: readonly string[]) => {
       asked.push(keys);
-      return { key: 'main', root: 'sha256:1', bytes: 1e6, savedAt: 1 };
+      return [{ key: 'main', root: 'sha256:1', bytes: 1e6, savedAt: 1 }];
     },
     save: async () => {},
   };
@@ -61,4 +65,26 @@ test('an archive that can’t be restored or saved is noted, and fails nothing',
   const down = archives({ index: { find: () => Promise.reject(new Error('OOM')), save: async () => {} } });
   expect(await down.archive.restore('/nonexistent/dir', signal)).toBe(false);
   expect(down.notes).toEqual(['archive of caches not restored: OOM']);
+});
+
+test('the next archive is restored if the contents of the first have expired', async () => {
+  const content = treeOf({ 'index.json': '{}' });
+  const asked: string[] = [];
+  const entry = (key: string, root: string) => ({ key, root, bytes: 1e6, savedAt: 1 });
+  const { archive, notes } = archives({
+    index: { find: async () => [entry('dev', 'sha256:1'), entry('main', content.root)], save: async () => {} },
+    trees: () => ({
+      async *read({ directories }) {
+        asked.push(...directories);
+        if (directories.includes('sha256:1' as never)) throw new TreePartMissing('sha256:1');
+        yield* content.parts;
+      },
+    }),
+  });
+  const dir = join(await mkdtemp(join(tmpdir(), 'kiln-archives-')), 'restored');
+  expect(await archive.restore(dir, signal)).toBe(true);
+  expect(await readFile(join(dir, 'index.json'), 'utf8')).toBe('{}');
+  expect(asked).toEqual(['sha256:1', content.root]);
+  expect(notes).toEqual(['archive of caches main restored: 1.0 MB in 0 ms']);
+  await rm(dirname(dir), { recursive: true });
 });

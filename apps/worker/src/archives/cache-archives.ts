@@ -29,6 +29,9 @@ const DEFAULT_KEY = 'default';
 /** The archives to use if there is none of the build's own key. */
 const FALLBACKS = [DEFAULT_KEY, 'main', 'master'];
 
+/** Archives that are tried if the contents of others have expired. */
+const MOST_TRIED = 3;
+
 /** Returns the key of a build's archive. */
 export function archiveKey({ source, cache }: Pick<BuildSpec, 'source' | 'cache'>): string {
   if (cache?.key !== undefined) return cache.key;
@@ -57,18 +60,19 @@ export class CacheArchives {
     const startedAt = now();
     try {
       const found = await index.find(repo, [key, ...(spec.cache?.fallbackKeys ?? []), ...FALLBACKS]);
-      if (!found) {
-        await note('no archive of caches yet');
-        return false;
+      for (const one of found.slice(0, MOST_TRIED)) {
+        if (!(await isRestored(trees(spec.team), one.root as Digest, dir, signal))) continue;
+        await note(`archive of caches ${one.key} restored: ${megabytes(one.bytes)} in ${now() - startedAt} ms`);
+        return true;
       }
-      await restoreArchive(trees(spec.team), found.root as Digest, dir, signal);
-      await note(`archive of caches ${found.key} restored: ${megabytes(found.bytes)} in ${now() - startedAt} ms`);
-      return true;
+      await note(
+        found.length === 0 ? 'no archive of caches yet' : 'archive of caches not restored: it is no longer stored',
+      );
+      return false;
     } catch (error) {
       if (signal.aborted) return false;
-      if (!(error instanceof TreePartMissing)) log.warn({ err: error, repo, key }, 'archive of caches not restored');
-      const why = error instanceof TreePartMissing ? 'it is no longer stored' : messageOf(error);
-      await note(`archive of caches not restored: ${why}`);
+      log.warn({ err: error, repo, key }, 'archive of caches not restored');
+      await note(`archive of caches not restored: ${messageOf(error)}`);
       return false;
     }
   }
@@ -88,6 +92,17 @@ export class CacheArchives {
       log.warn({ err: error, repo, key }, 'archive of caches not saved');
       await note(`archive of caches not saved: ${messageOf(error)}`);
     }
+  }
+}
+
+/** Returns false, and leaves nothing, if the archive's contents have expired. */
+async function isRestored(trees: TreeReader, root: Digest, dir: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await restoreArchive(trees, root, dir, signal);
+    return true;
+  } catch (error) {
+    if (error instanceof TreePartMissing && !signal.aborted) return false;
+    throw error;
   }
 }
 

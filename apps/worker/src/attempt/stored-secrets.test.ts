@@ -106,6 +106,26 @@ describe('of its client’s registry logins, a build', () => {
     ]);
   });
 
+  test('has one warning in its log if they are ignored, and runs with its team’s', async () => {
+    await stored('r.example');
+    const clientLogins = { registries: ['other.example', 'r.example'], ignored: 'off' as const };
+    const { builds } = host.state;
+    const build = await host.accept(
+      {},
+      { accept: (asked) => builds.accept({ ...asked, spec: { ...asked.spec, clientLogins } }) },
+    );
+    const { id } = build.record;
+    expect(await host.assign(build)).toBe('assigned');
+    await host.enqueue(id);
+    await executor.starts(1);
+    expect(executor.started[0]?.registryLogins).toMatchObject([{ host: 'r.example', username: 'robot' }]);
+    executor.finish();
+    await host.build(id);
+    expect((await host.log(id)).flatMap((record) => (record.type === 'warning' ? [record.message] : []))).toEqual([
+      'the client’s logins to other.example, r.example were ignored: the server’s KILN_CLIENT_LOGINS is off',
+    ]);
+  });
+
   test('fails without running if they are gone', async () => {
     const id = await host.assigned({ request: { registryLogins: [LOGIN] } });
     await host.state.redis.del(host.state.keys.logins(id));

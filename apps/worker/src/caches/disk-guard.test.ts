@@ -63,6 +63,22 @@ test('evicts at once if the disk fills again, after an eviction that was enough 
   expect(did).toEqual([50, 60, 'low', 'enough', 70, 'low']);
 });
 
+test('tries again sooner if the eviction freed something, but not at once, because deleting takes time', async () => {
+  const { clock, did, settle } = guarded({
+    free: async (bytes) => {
+      did.push(bytes);
+      return 10;
+    },
+  });
+  await settle(90);
+  clock.now = 4_999;
+  await settle(90);
+  expect(did).toEqual([50, 'low']);
+  clock.now = 5_000;
+  await settle(100);
+  expect(did).toEqual([50, 'low', 40]);
+});
+
 test('reports a host as low on disk until there is clearly enough, and tries to make room again after a while', async () => {
   const { clock, did, settle } = guarded();
   await settle(90);

@@ -18,6 +18,8 @@ const DEFAULT_MIN_FREE_BYTES = 1024 ** 3;
 const DEFAULT_MIN_FREE_SHARE = 0.05;
 /** A host that stays low on disk although it evicted caches tries to make room again after this time, ms. */
 const RETRY_MS = 30_000;
+/** The same if the eviction did free something. BuildKit may take seconds to delete what it has removed, so trying at once would evict too much. */
+const SETTLE_MS = 5_000;
 /** With less than this part of the minimum left, the host is reported as low on disk without waiting for what evictions bring. */
 const URGENT = 0.5;
 
@@ -72,7 +74,7 @@ export class DiskGuard {
     log.info({ ...level, freedBytes, freeBytesAfter: after.freeBytes }, 'caches evicted: the disk was nearly full');
     const isLow = isLowOnDisk(after, this.#isLow);
     // Only after a try that wasn't enough: a disk that builds fill again at once needs room at once.
-    if (isLow) this.#nextTryAt = now() + RETRY_MS;
+    if (isLow) this.#nextTryAt = now() + (freedBytes > 0 ? SETTLE_MS : RETRY_MS);
     this.#set(isLow, after);
   }
 

@@ -6,6 +6,7 @@ import {
   cacheModesOf,
   domainOfKey,
   domainText,
+  emulatedPlatforms,
   type Isolation,
   type Outcome,
   type RepairLimits,
@@ -143,6 +144,7 @@ export class HostExecutors {
     const { info } = this.#deps.source;
     return {
       platforms: [...info.platforms],
+      emulated: emulatedPlatforms(info.platforms),
       driver: info.driver,
       trust: [...info.trust],
       isolation: info.isolation,

@@ -2,14 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { HostBuilders } from '@kiln/buildkit';
-import { BASE, engine, IMAGES, removeImages, smallRoot } from '@kiln/buildkit/testing';
-import { buildSpec, type LogRecord } from '@kiln/contracts';
-import type { Outcome } from '@kiln/domain';
-import { rawTar } from '@kiln/trees/testing';
+import { engine, IMAGES, removeImages, smallRoot } from '@kiln/buildkit/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { DomainLane } from '../executors/domain-lane.ts';
+import type { DomainLane } from '../executors/domain-lane.ts';
+import { buildOn, healedLane, type LaneBuild } from '../testing/healed-lane.ts';
 import { HostHealing } from './host-healing.ts';
 
 const DOMAIN = 'trusted';
@@ -28,17 +25,16 @@ let lane: DomainLane;
 let away: boolean[];
 /** What starting the builder fails with next, once. */
 let startError: Error | undefined;
-let runs = 0;
 /** How far the clock of the healing is ahead, ms. */
 let nowMs = 0;
 const KEEP_MS = 3_600_000;
 
 beforeAll(async () => {
-  root = await smallRoot(['/bin/dd']);
+  root = await smallRoot(['/usr/bin/head', '/usr/bin/tail']);
   scratchDir = await mkdtemp(join(tmpdir(), 'kiln-heal-'));
   builders = await HostBuilders.start({
     ...{ hostName: 'heal', instance, scratchDir, log, trust: 'trusted', isolation: 'pool', cacheBudgetBytes: 4e9 },
-    ...{ driver: 'docker-container', toolImage: IMAGES.tool, buildkitImage: IMAGES.buildkit },
+    ...{ driver: 'docker-container', toolImage: IMAGES.tool, buildkitImage: IMAGES.buildkit, stalledAfterMs: 5_000 },
   });
 });
 afterAll(async () => {
@@ -58,23 +54,17 @@ beforeEach(async () => {
       log: log as never,
       now: () => Date.now() + nowMs,
     },
-    ...{ limits: { perDay: 6, backoffMs: 10 }, unansweringMs: 100 },
+    limits: { perDay: 6, backoffMs: 10 },
   });
   away = [];
-  lane = new DomainLane({
-    ...{ domain: DOMAIN, healing, checkEveryMs: 200, idleMs: undefined, now: Date.now, log: log as never },
+  lane = healedLane(builders, healing, {
     async open() {
       const error = startError;
       startError = undefined;
       if (error) throw error;
       return await builders.open(DOMAIN);
     },
-    stop: () => builders.stop(DOMAIN),
-    caches: () => undefined,
-    fenceMs: () => Date.now() + 600_000,
-    whyDown: (domain, error) => builders.whyDown(domain, error),
     onAway: async (isAway) => void away.push(isAway),
-    onIncident: async () => undefined,
   });
 });
 afterEach(async () => {
@@ -82,40 +72,27 @@ afterEach(async () => {
   healing.stop();
 });
 
-interface Built {
-  readonly outcome: Outcome;
-  readonly records: LogRecord[];
-  readonly output: string;
-}
+const build = (lines: string, spec: object = {}) => buildOn(lane, root, lines, spec);
 
-async function build(lines: string, spec: object = {}): Promise<Built> {
-  const records: LogRecord[] = [];
-  const context = rawTar({ name: 'Dockerfile', content: `${BASE}\n${lines}` }, { name: 'root.tar', content: root });
-  const outcome = await lane.run(
-    {
-      ...{ buildId: `heal${runs++}`, attempt: 1, trust: 'trusted', domain: DOMAIN, repo: 'app' },
-      spec: buildSpec.parse({ source: { type: 'upload', name: 'app' }, secrets: [], ...spec }),
-      source: { type: 'tar', open: async () => Readable.from([context]) },
-      ...{ secrets: new Map(), registryLogins: [], hidden: [] },
-      sink: (record) => void records.push(record),
-    },
-    new AbortController().signal,
-  );
-  return { outcome, records, output: records.map((record) => (record.type === 'output' ? record.data : '')).join('') };
-}
-
-/** Runs a script in the builder's container. */
-async function inside(script: string): Promise<void> {
+/** Runs a script in the builder's container. @returns whether its exit code is 0 */
+async function inside(script: string): Promise<boolean> {
   const exec = await engine
     .getContainer(containerName)
     .exec({ Cmd: ['sh', '-c', script], AttachStdout: true, AttachStderr: true });
   const stream = await exec.start({});
   stream.resume();
   await new Promise((resolve) => stream.once('end', resolve));
+  return (await exec.inspect()).ExitCode === 0;
 }
 
+/** How long steps sleep that a test wakes. */
+const SECONDS = `9${process.pid}`;
+const SLEEPING = `'[9]${process.pid}' /proc/[0-9]*/cmdline`;
+const isAsleep = () => inside(`grep -qszx ${SLEEPING}`);
+const wake = () => inside(`kill -9 $(grep -lszx ${SLEEPING} | cut -d/ -f3)`);
+
 const actions = () => healing.ledger.incidents.map(({ state, action }) => [state, action]);
-const notes = ({ records }: Built) => records.flatMap((record) => (record.type === 'note' ? [record.message] : []));
+const notes = ({ records }: LaneBuild) => records.flatMap((record) => (record.type === 'note' ? [record.message] : []));
 
 test('runs a build again, past a snapshot that is missing, and keeps the cache mounts', async () => {
   const base = 'RUN --mount=type=cache,target=/c echo x >> /c/log; echo 1 > /a';
@@ -157,6 +134,44 @@ test('neither retries nor quarantines anything because of what a build says or d
   const missing = await build(`COPY ["${text}", "/"]`);
   expect(missing.outcome.failure?.code).toBe('step_failed');
   expect([notes(failed), notes(missing), actions(), away]).toEqual([[], [], [], []]);
+});
+
+test('hands back builds that wait for a lock whose holder is gone, and restarts BuildKit', async () => {
+  const locked = (command: string) => `RUN --mount=type=cache,id=l,target=/c,sharing=locked ${command}`;
+  const holding = build(locked(`sleep ${SECONDS}`));
+  // The step's process is gone, but what started it, and tells BuildKit so, hangs.
+  await expect.poll(isAsleep, { timeout: 60_000 }).toBe(true);
+  await inside(`for p in /proc/[0-9]*; do [ "$(cat $p/comm)" != runc ] || kill -STOP "\${p#/proc/}"; done`);
+  await wake();
+  const ended = await Promise.all([holding, build(locked('echo b'))]);
+  for (const { outcome } of ended)
+    expect(outcome).toMatchObject({ end: 'failed', failure: { code: 'infrastructure' } });
+  await expect.poll(() => away.at(-1), { timeout: 60_000 }).toBe(false);
+  expect(actions()).toContainEqual(['stuck', 'handed_back']);
+  expect(actions().at(-1)).toEqual(['stuck', 'restarted']);
+  expect((await build(locked('echo c'))).output).toBe('c\n');
+});
+
+test('hands back a build whose BuildKit was killed for memory, says so, and goes on when it is up again', async () => {
+  const container = engine.getContainer(containerName);
+  expect((await build('RUN echo 6 > /a')).outcome.end).toBe('succeeded');
+  await container.update({ Memory: 400_000_000, MemorySwap: 400_000_000 });
+  const building = build(`RUN sleep ${SECONDS}; head -c 900000000 /dev/zero | tail -c 900000000 > /dev/null`);
+  await expect.poll(isAsleep, { timeout: 60_000 }).toBe(true);
+  // The kernel kills the process with the highest score in the group that has reached its limit. Processes inherit their scores.
+  await inside('for p in /proc/[0-9]*; do [ "$(cat $p/comm)" != dockerd ] || echo 1000 > $p/oom_score_adj; done');
+  await wake();
+  expect((await building).outcome.failure).toEqual({
+    code: 'infrastructure',
+    message: 'BuildKit was killed for memory in its container, whose limit is 400000000 bytes',
+  });
+  await expect.poll(() => away.at(-1), { timeout: 60_000 }).toBe(false);
+  expect(actions()).toEqual([
+    ['out_of_memory', 'handed_back'],
+    ['out_of_memory', 'restarted'],
+  ]);
+  await container.update({ Memory: 8e9, MemorySwap: 8e9 });
+  expect((await build('RUN echo 7 > /a')).outcome.end).toBe('succeeded');
 });
 
 test('gives a builder whose database is broken a new state, and keeps the old one for a while', async () => {

@@ -1,1 +1,2 @@
+export { CachingExecutor } from './caching-executor.ts';
 export { fixedExecutors } from './fixed-executors.ts';

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Digest, digestOf } from '@kiln/trees';
@@ -7,17 +7,18 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { FsBlobStore } from '../directory/fs-blob-store.ts';
 import type { SnapshotTarget } from '../snapshots/write-snapshot.ts';
 import { storedTrees } from '../trees/stored-reader.ts';
-import { objectKey } from '../trees/tree-keys.ts';
+import { objectKey, objectsPrefix } from '../trees/tree-keys.ts';
 import { TreeStore } from '../trees/tree-store.ts';
 import { restoreArchive, storeArchive } from './directory-archive.ts';
 
+const DAY_MS = 24 * 3_600_000;
 let dir: string;
 let blobs: FsBlobStore;
 let trees: TreeStore;
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'kiln-archive-'));
   blobs = new FsBlobStore(join(dir, 'blobs'));
-  trees = new TreeStore({ blobs, horizonMs: 1e9, exclusively: (_, work) => work(), now: Date.now });
+  trees = new TreeStore({ blobs, horizonMs: 3 * DAY_MS, exclusively: (_, work) => work(), now: Date.now });
 });
 afterEach(() => rm(dir, { recursive: true }));
 
@@ -85,4 +86,33 @@ test('a content that isn’t what its name says is not stored', async () => {
   await writeFile(join(path, 'blobs', 'sha256', name), randomBytes(100_000));
   await expect(storeArchive(target, path)).rejects.toThrow('got a file with the digest sha256:');
   expect(await Array.fromAsync(blobs.list('trees'))).toEqual([]);
+});
+
+test('a sweep deletes what only an old archive has, never what a newer one needs, and an archive that is being restored stays whole', async () => {
+  const [common, own, late] = [randomBytes(3_000_000), randomBytes(50_000), randomBytes(60_000)];
+  const old = await storeArchive(target, await layout('old', common, own));
+  const longAgo = new Date(Date.now() - 10 * DAY_MS);
+  for (const kind of ['file', 'directory'] as const) {
+    for await (const { key } of blobs.list(objectsPrefix('web', kind)))
+      await utimes(join(blobs.dir, key), longAgo, longAgo);
+  }
+  const newer = await storeArchive(target, await layout('newer', common, late));
+  const sweep = () => trees.sweep('web', [], new AbortController().signal);
+  const reader = storedTrees(blobs, 'web');
+  const files = { deleted: 0 };
+  const whileSwept: typeof reader = {
+    async *read(wanted, signal) {
+      for await (const part of reader.read(wanted, signal)) {
+        files.deleted += (await sweep()).deleted;
+        yield part;
+      }
+    },
+  };
+  await restoreArchive(whileSwept, newer.root, join(dir, 'restored'));
+  expect(await filesIn(join(dir, 'restored'))).toEqual(await filesIn(join(dir, 'newer')));
+  // Its directory and the content that no other archive has.
+  expect(files.deleted).toBe(2);
+  await expect(restoreArchive(reader, old.root, join(dir, 'gone'))).rejects.toMatchObject({
+    code: 'tree_part_missing',
+  });
 });

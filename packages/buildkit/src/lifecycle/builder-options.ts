@@ -43,6 +43,8 @@ export interface BuilderOptions {
   readonly frontends?: AllowedFrontends;
   /** What builds may reach. Default: whatever the host reaches. */
   readonly egress?: Egress;
+  /** How long a build reports nothing before it is checked whether BuildKit is stuck, ms (`docker-container` driver). Default: ten minutes. */
+  readonly stalledAfterMs?: number;
   readonly log: Logger;
 }
 

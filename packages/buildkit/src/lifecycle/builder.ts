@@ -18,7 +18,7 @@ import { containerOf, toolContainerName } from './builder-names.ts';
 import type { BuilderInfo, BuilderOptions } from './builder-options.ts';
 import { claimDomain, EngineTaken } from './engine-claim.ts';
 import { forgetRecords } from './forget-records.ts';
-import { memoryKills, namingMemory } from './memory-kills.ts';
+import { MemoryKills, namingMemory } from './memory-kills.ts';
 import { assertProbed, probeRequest } from './probe-build.ts';
 import { RunModes } from './run-modes.ts';
 import { type StartedBuilder, startBuilder } from './start-builder.ts';
@@ -36,6 +36,7 @@ export class Builder {
   readonly #closing = new AbortController();
   readonly #inventories: InventoryReader;
   readonly #faults: BuilderFaults;
+  readonly #kills: MemoryKills;
   readonly #leftovers: Leftovers;
 
   private constructor(options: BuilderOptions, { engine, egress, info, runs, fresh, sizesAreFloors }: StartedBuilder) {
@@ -49,6 +50,7 @@ export class Builder {
     this.#inventories = new InventoryReader(sizesAreFloors);
     const container = info.driver === 'docker' ? undefined : containerOf(runs.builder);
     this.#faults = new BuilderFaults({ engine, container, tool: toolContainerName(options), log: options.log });
+    this.#kills = new MemoryKills(engine, container);
     this.#leftovers = new Leftovers(runs.paths.snapshots, runs.connectBuildkit);
   }
 
@@ -119,10 +121,10 @@ export class Builder {
     try {
       await this.#egress.ensure();
       await this.#leftovers.clear();
-      const killsBefore = await memoryKills();
+      const killsBefore = await this.#kills.before(this.#modes.makesBuilder(request));
       const ended = await this.#modes.run(request, signal);
       const limitBytes = this.#options.settings?.limits?.memoryBytes;
-      const outcome = namingMemory(ended, killsBefore, await memoryKills(), limitBytes);
+      const outcome = namingMemory(ended, killsBefore, await this.#kills.after(killsBefore), limitBytes);
       // The daemon of a builder that was made for the attempt is gone, and what this one does is no evidence.
       const hadOwn = this.#modes.makesBuilder(request) && outcome.failure?.code === 'infrastructure';
       return signal.aborted || hadOwn ? outcome : await this.#faults.explain(outcome, startedAt);

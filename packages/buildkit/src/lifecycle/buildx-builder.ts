@@ -6,6 +6,7 @@ import type { DriverName } from '../control/buildkit-connection.ts';
 import { removeContainer } from '../engine/containers.ts';
 import { callEngine } from '../engine/engine.ts';
 import { ensureImage } from '../engine/engine-images.ts';
+import { imageFact } from '../tool/image-facts.ts';
 import { runCommand } from '../tool/run-command.ts';
 import type { ToolContainer } from '../tool/tool-container.ts';
 import { adaptContainer } from './adapt-container.ts';
@@ -142,7 +143,7 @@ function configFileOf({ scratchDir }: BuilderOptions): string {
 
 /** Returns the name of the flag for BuildKit's configuration, which was `--config` before buildx 0.13. */
 async function configFlag(tool: ToolContainer): Promise<string> {
-  const help = await runCommand(tool, ['docker-buildx', 'create', '--help']);
+  const help = await imageFact(tool, ['docker-buildx', 'create', '--help']);
   return help.includes('--buildkitd-config') ? '--buildkitd-config' : '--config';
 }
 

@@ -1,9 +1,12 @@
 import { execFileSync } from 'node:child_process';
+import { emulatedPlatforms } from '@kiln/domain';
+import { rawTar } from '@kiln/trees/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Builder } from '../index.ts';
 import { begin, engine, type Lab, lab, processesWith, uniqueSeconds, until } from '../testing/lab.ts';
 import { BASE, smallRoot } from '../testing/small-root.ts';
 import { buildTree, sentBytes } from '../testing/tree-lab.ts';
+import { embeddedPlatforms } from './embedded-emulators.ts';
 
 let own: Lab;
 let files: { 'root.tar': Buffer };
@@ -29,6 +32,42 @@ test('builds in its own container, which the engine restarts', async () => {
   expect((await begin(own.builder, build).outcome).steps).toEqual({ total: 2, cached: 2 });
   const { HostConfig } = await engine.getContainer(containerName()).inspect();
   expect(HostConfig.RestartPolicy?.Name).toBe('unless-stopped');
+});
+
+test('builds images of platforms that the host can’t run if no step runs anything, and says so if one does', async () => {
+  const dockerfile = 'FROM scratch\nARG TARGETARCH\nLABEL arch=$TARGETARCH\nCOPY site /';
+  const platforms = ['linux/amd64', 'linux/s390x'];
+  const copies = begin(own.builder, { dockerfile, files: { site: '1' }, spec: { platforms } });
+  expect((await copies.outcome).end).toBe('succeeded');
+  const cross = `${BASE.replace('FROM ', 'FROM --platform=$BUILDPLATFORM ')}\nRUN echo x > /x\nFROM scratch\nCOPY /x /`;
+  expect(
+    (await begin(own.builder, { dockerfile: cross, files: { ...files, x: '1' }, spec: { platforms } }).outcome).end,
+  ).toBe('succeeded');
+  const runs = begin(own.builder, {
+    dockerfile: 'FROM scratch\nCOPY --chmod=755 program /\nRUN ["/program"]',
+    files: { program: 'a program of some other processor' },
+    spec: { platforms: ['linux/s390x'] },
+  });
+  expect(await runs.outcome).toMatchObject({
+    failure: {
+      code: 'platform_missing',
+      message: expect.stringMatching(
+        /^\[.*\] RUN \["\/program"\] runs a program for linux\/s390x, but the host runs only linux\/amd64/,
+      ),
+    },
+  });
+});
+
+test('finds the emulators that a builder’s image has', async () => {
+  expect(await embeddedPlatforms(engine, containerName())).toEqual([]);
+  const emulators = rawTar(
+    { name: 'buildkit-qemu-aarch64', content: 'x' },
+    { name: 'buildkit-qemu-arm', content: 'x' },
+  );
+  await engine.getContainer(containerName()).putArchive(emulators, { path: '/usr/bin' });
+  const found = await embeddedPlatforms(engine, containerName());
+  expect(found).toEqual(['linux/arm64', 'linux/arm/v7', 'linux/arm/v6']);
+  expect(emulatedPlatforms([...own.builder.info.platforms, ...found])).toEqual(found);
 });
 
 test('sends the builder only what has changed in a working tree', async () => {

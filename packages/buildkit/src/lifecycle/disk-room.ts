@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
-import { callEngine } from '../engine/engine.ts';
-import { ToolProcess } from '../tool/tool-process.ts';
+import { captureIn } from '../tool/capture-in.ts';
 
 const TIMEOUT_MS = 15_000;
 /** BuildKit removes what a failed build had written only some time after its end. */
@@ -19,18 +18,7 @@ export interface DiskRoom {
 
 /** Measures the file system of `path` in a running container. @throws EngineError @throws Error if `df` fails */
 export async function diskRoom(engine: Docker, container: string, path: string): Promise<DiskRoom> {
-  const exec = await callEngine('create an exec', (abortSignal) =>
-    engine.getContainer(container).exec({
-      Cmd: ['df', '-Pk', path],
-      AttachStdout: true,
-      AttachStderr: true,
-      abortSignal,
-    }),
-  );
-  const socket = await callEngine('start an exec', (abortSignal) =>
-    exec.start({ hijack: true, stdin: false, abortSignal }),
-  );
-  const { stdout, stderr } = await new ToolProcess(exec, socket).capture(TIMEOUT_MS);
+  const { stdout, stderr } = await captureIn(engine, container, ['df', '-Pk', path], TIMEOUT_MS);
   const room = readDf(stdout);
   if (!room) throw new Error(`df ${path} in ${container}: got ${JSON.stringify(stdout || stderr)}`);
   return room;

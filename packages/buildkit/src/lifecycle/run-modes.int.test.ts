@@ -10,25 +10,28 @@ import { removeFreshBuilders } from './fresh-builders.ts';
 let files: { 'root.tar': Buffer };
 let registry: PrivateRegistry;
 let faulty: FaultyRegistry;
+/** Takes no caches but those within images. */
+let strict: FaultyRegistry;
 let own: Lab;
 
 beforeAll(async () => {
-  files = { 'root.tar': await smallRoot() };
+  files = { 'root.tar': await smallRoot(['/bin/touch']) };
   // The address of this machine on the engine's bridge, which containers reach.
   const { IPAM } = await engine.getNetwork('bridge').inspect();
   const listenAt = IPAM?.Config?.[0]?.Gateway ?? '';
   registry = await startPrivateRegistry({ listenAt, isOpen: true });
   faulty = await faultyRegistry(listenAt, registry.host);
-  own = await lab({
-    driver: 'docker-container',
-    settings: { registries: { [registry.host]: { plainHttp: true }, [faulty.host]: { plainHttp: true } } },
-  });
+  strict = await faultyRegistry(listenAt, registry.host);
+  strict.fault = (_, body) => (body.includes('buildkit.cacheconfig') ? { status: 400 } : undefined);
+  const plain = [registry, faulty, strict].map(({ host }) => [host, { plainHttp: true }] as const);
+  own = await lab({ driver: 'docker-container', settings: { registries: Object.fromEntries(plain) } });
 });
 afterAll(async () => {
   await own[Symbol.asyncDispose]();
   const container = `buildx_buildkit_kiln-lab-${own.options.instance}-trusted0`;
   await engine.getContainer(container).remove({ force: true });
   await engine.getVolume(`${container}_state`).remove();
+  await strict[Symbol.asyncDispose]();
   await faulty[Symbol.asyncDispose]();
   await registry[Symbol.asyncDispose]();
 });
@@ -36,7 +39,14 @@ afterAll(async () => {
 const dockerfile = `${BASE}\nRUN echo built > /built`;
 const name = (repo: string, at = registry.host) => `${at}/${repo}`;
 
-function build(cache: object, more: { tag?: string; dockerfile?: string; repo?: string; isWarm?: boolean } = {}) {
+interface More {
+  readonly tag?: string;
+  readonly dockerfile?: string;
+  readonly repo?: string;
+  readonly isWarm?: boolean;
+}
+
+function build(cache: object, more: More = {}) {
   const { tag } = more;
   const output = tag === undefined ? {} : { tags: [tag], output: { type: 'push' }, provenance: false };
   return begin(own.builder, {
@@ -65,6 +75,11 @@ const layersOf = async (repo: string, tag: string) => {
   const { layers } = (await answer.json()) as { layers: { digest: string }[] };
   return layers.map(({ digest }) => digest);
 };
+const digestOf = async (repo: string, tag: string) => {
+  const accept = 'application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json';
+  const answer = await fetch(`http://${registry.host}/v2/${repo}/manifests/${tag}`, { headers: { accept } });
+  return answer.headers.get('docker-content-digest');
+};
 const notes = ({ records }: ReturnType<typeof build>) =>
   records.flatMap((record) => (record.type === 'note' ? [record.message] : []));
 
@@ -82,8 +97,9 @@ test('registry builds on a builder of its own with the caches of the last one, a
 });
 
 test('all modes give the same image', async () => {
-  // Without a RUN, which would give its files the present time.
-  const steps = `${BASE}\nCOPY root.tar /copied\nENV MODE=any`;
+  // A RUN gives its files the present time, unless it sets it.
+  const run = 'RUN echo built > /built && touch -d @0 /built';
+  const steps = `${BASE}\n${run}\nCOPY root.tar /copied\nENV MODE=any`;
   const tags = ['warm', 'registry', 'archive', 'fresh'].map((mode) => name(`modes:${mode}`));
   for (const [i, mode] of ['warm', 'registry', 'archive', 'fresh'].entries()) {
     const one = build({ mode }, { tag: tags[i] ?? '', dockerfile: steps, repo: 'modes' });
@@ -112,6 +128,35 @@ test('a registry that refuses caches as an index gets them as an image manifest,
   expect(notes(first)).toContain('caches exported as image manifests, because the registry refused an index');
   expect(await registry.tags('refused')).toEqual(['cache']);
   expect(refusals).toBe(1);
+});
+
+test('a registry that refuses caches in both forms keeps them within an image, from which the next build imports them', async () => {
+  const first = build({ mode: 'registry' }, { tag: name('within:1', strict.host) });
+  expect((await first.outcome).end).toBe('succeeded');
+  expect(notes(first)).toContain('the registry takes no caches; from now on they are kept in an image');
+  expect(await registry.tags('within')).toEqual(expect.arrayContaining(['1', 'kiln-cache']));
+  // What the cleaner of registries would delete is never an image.
+  expect(first.exported).toEqual([]);
+  const second = build({ mode: 'registry' }, { tag: name('within:2', strict.host) });
+  expect(await second.outcome).toMatchObject({ end: 'succeeded', steps: { total: 2, cached: 2 } });
+  expect(notes(second).filter((one) => one.includes('registry takes') || one.includes('not exported'))).toEqual([]);
+  // The caches are in an image of their own.
+  expect(await layersOf('within', 'kiln-cache')).toEqual(await layersOf('within', '1'));
+  expect(await digestOf('within', '2')).not.toBe(await digestOf('within', 'kiln-cache'));
+});
+
+test('a build whose caches are in S3 succeeds without them where BuildKit knows no S3, as that of an engine, and says so', async () => {
+  const at = { type: 's3', bucket: 'caches', region: 'us-east-1' };
+  const left = 'caches in S3 are left out: this host’s BuildKit has none';
+  const first = build({ mode: 'registry', to: [at] });
+  expect(await first.outcome).toMatchObject({ end: 'succeeded', steps: { total: 2 } });
+  expect(notes(first)).toContain(left);
+  const to = [{ type: 'registry', ref: name('s3:cache') }];
+  const warm = build({ from: [at], to }, { repo: 's3', isWarm: false });
+  expect((await warm.outcome).end).toBe('succeeded');
+  expect(notes(warm)).toContain(left);
+  await own.builder.exported();
+  expect(await registry.tags('s3')).toEqual(['cache']);
 });
 
 test('registries for caches that answer 500 or 403, break off in the middle or are slow fail no build', async () => {

@@ -1,14 +1,15 @@
-import type { CacheLocation, LogRecord } from '@kiln/contracts';
+import type { LogRecord } from '@kiln/contracts';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import { InventoryReader } from '../control/inventory.ts';
 import { messageOf } from '../engine/message-of.ts';
 import type { RunOutcome } from '../outcome/outcome.ts';
-import { type CacheForm, type FailedExport, registryOf } from '../run/cache-flags.ts';
 import { runBuild } from '../run/run-build.ts';
 import type { RunHost } from '../run/run-host.ts';
 import type { RunRequest } from '../run/run-request.ts';
+import { CacheExports, exportOnly, noteIn } from './cache-exports.ts';
 import { CacheForms } from './cache-forms.ts';
 import type { FreshBuilders } from './fresh-builders.ts';
+import { S3Caches } from './s3-caches.ts';
 
 export interface RunModesDeps {
   readonly host: RunHost;
@@ -23,7 +24,8 @@ const MAX_UNEXPORTED = 100;
 /** Runs builds by their cache mode: on the long-lived builder, or on one that is made for the attempt. */
 export class RunModes {
   readonly #deps: RunModesDeps;
-  readonly #forms: CacheForms;
+  readonly #s3 = new S3Caches();
+  readonly #exports: CacheExports;
   /** Repos that the long-lived builder has built since it was started: what is warm there as long as no inventory says it. */
   readonly #built = new Set<string>();
   /** Builds whose caches are to be exported, by repo; the first one is next. */
@@ -35,7 +37,7 @@ export class RunModes {
 
   constructor(deps: RunModesDeps) {
     this.#deps = deps;
-    this.#forms = new CacheForms(deps.scratchDir, deps.host.log);
+    this.#exports = new CacheExports(new CacheForms(deps.scratchDir, deps.host.log), this.#s3);
   }
 
   /** Whether a build runs on a builder that is made for it. */
@@ -59,11 +61,11 @@ export class RunModes {
     if (!fresh) return mode === 'fresh' ? await this.#runApart(request, signal) : notHere(mode);
     const startedAt = host.now();
     await using builder = await fresh.make(`${request.buildId}-${request.attempt}`);
-    await note(host, request, `builder of its own started in ${host.now() - startedAt} ms, for cache mode ${mode}`);
+    await noteIn(host, request, `builder of its own started in ${host.now() - startedAt} ms, for cache mode ${mode}`);
     const { name, buildxConfig, connectBuildkit } = builder;
-    const own = { ...host, builder: name, connectBuildkit, paths: { ...host.paths, buildxConfig } };
+    const own = { ...host, builder: name, connectBuildkit, stall: undefined, paths: { ...host.paths, buildxConfig } };
     // What is wrong with such a builder ends with it.
-    const { fault: _, ...outcome } = await this.#runExporting(own, request, signal);
+    const { fault: _, ...outcome } = await this.#exports.run(own, request, signal);
     return outcome;
   }
 
@@ -73,7 +75,7 @@ export class RunModes {
     if (!caches || caches.from.length + caches.to.length === 0) return await runBuild(host, request, signal);
     const isWarm = request.isWarm ?? this.#built.has(request.repo);
     const from = isWarm ? [] : caches.from;
-    const outcome = await runBuild(host, { ...request, cachePlaces: { from, to: [] } }, signal);
+    const outcome = await this.#s3.run(host, { ...request, cachePlaces: { from, to: [] } }, signal);
     if (outcome.end !== 'succeeded') return outcome;
     this.#built.add(request.repo);
     // After a build without caches, the steps would run again.
@@ -107,7 +109,7 @@ export class RunModes {
           ...request,
           sink: (record: LogRecord) => void (record.type === 'note' && failures.push(record.message)),
         };
-        const outcome = await this.#runExporting(own, exportOnly(quiet, to), signal);
+        const outcome = await this.#exports.run(own, exportOnly(quiet, to), signal);
         const reason = outcome.failure?.message ?? failures.join('; ');
         if (outcome.end !== 'succeeded' || failures.length > 0) {
           log.warn({ buildId, attempt, repo, reason }, 'caches of a build not exported as wanted');
@@ -158,89 +160,11 @@ export class RunModes {
       await removeMounts(host, namespace);
     }
   }
-
-  /** Runs a build and, if a registry refused the form of its caches, exports them in the next form. */
-  async #runExporting(host: RunHost, request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
-    const formOf = await this.#forms.all();
-    let failed: FailedExport | undefined;
-    const onFailedExport = (one: FailedExport) => {
-      failed = one;
-    };
-    const outcome = await runBuild(host, { ...request, cacheForm: formOf, onFailedExport }, signal);
-    if (outcome.end !== 'succeeded') return outcome;
-    if (!failed) {
-      const refs = registryRefs(request).filter((ref) => formOf(registryOf(ref)) !== 'inline');
-      if (refs.length > 0) request.onExported?.(refs);
-      return outcome;
-    }
-    await this.#exportAgain(host, request, failed, signal);
-    return outcome;
-  }
-
-  async #exportAgain(host: RunHost, request: RunRequest, first: FailedExport, signal: AbortSignal): Promise<void> {
-    let failed: FailedExport | undefined = first;
-    const refs = (request.cachePlaces?.to ?? []).filter((one) => one.type === 'registry');
-    while (failed?.isRefusal && refs.length > 0 && !signal.aborted) {
-      const formOf = await this.#forms.all();
-      // Which of several locations refused isn't reported, so the next form is for all.
-      const before: CacheForm[] = refs.map(({ ref }) => formOf(registryOf(ref)));
-      const next = await this.#nextForms(
-        refs.map(({ ref }) => registryOf(ref)),
-        before,
-      );
-      if (next === undefined) break;
-      if (next === 'inline') {
-        return await note(host, request, 'the registry takes no caches; from now on they are kept in the image itself');
-      }
-      failed = undefined;
-      const again = {
-        ...exportOnly({ ...request, sink: () => undefined }, refs),
-        cacheForm: await this.#forms.all(),
-        onFailedExport: (one: FailedExport) => {
-          failed = one;
-        },
-      };
-      const outcome = await runBuild(host, again, signal);
-      if (outcome.end !== 'succeeded') {
-        return await note(host, request, `caches were not exported: ${outcome.failure?.message ?? outcome.end}`);
-      }
-      if (!failed) {
-        request.onExported?.(registryRefs(request));
-        return await note(host, request, 'caches exported as image manifests, because the registry refused an index');
-      }
-    }
-    if (failed) await note(host, request, `caches were not exported: ${failed.error}`);
-  }
-
-  async #nextForms(registries: readonly string[], forms: readonly CacheForm[]): Promise<CacheForm | undefined> {
-    let next: CacheForm | undefined;
-    for (const [i, registry] of registries.entries())
-      next = (await this.#forms.refused(registry, forms[i] ?? 'index')) ?? next;
-    return next;
-  }
-}
-
-/** Returns a request that finds every step in the builder's caches, and only exports these. */
-function exportOnly(request: RunRequest, to: readonly CacheLocation[]): RunRequest {
-  const { artifact: _, archive: __, observer: ___, ...rest } = request;
-  return {
-    ...rest,
-    spec: { ...request.spec, output: { type: 'none' }, noCache: false, pull: false },
-    cachePlaces: { from: [], to },
-  };
-}
-
-function registryRefs({ cachePlaces }: RunRequest): string[] {
-  return (cachePlaces?.to ?? []).flatMap((one) => (one.type === 'registry' ? [one.ref] : []));
 }
 
 function notHere(mode: string): RunOutcome {
   const message = `cache mode ${mode} needs the driver docker-container, and this host has docker`;
   return { end: 'failed', failure: { code: 'infrastructure', message } };
-}
-
-async function note(host: RunHost, request: RunRequest, message: string): Promise<void> {
-  await request.sink({ t: host.now(), type: 'note', message });
 }
 
 async function removeMounts(host: RunHost, namespace: string): Promise<void> {

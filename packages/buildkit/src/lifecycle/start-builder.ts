@@ -9,7 +9,10 @@ import { enforcesFrontends } from '../run/check-frontend.ts';
 import type { RunHost } from '../run/run-host.ts';
 import { RunOwner } from '../run/run-owner.ts';
 import type { ContextSource, RunRequest } from '../run/run-request.ts';
+import { STALLED_AFTER_MS } from '../run/stall-watch.ts';
 import { proxyEnv } from '../settings/proxy.ts';
+import { daemonActivity } from '../tool/daemon-activity.ts';
+import { imageFact } from '../tool/image-facts.ts';
 import { runCommand } from '../tool/run-command.ts';
 import { ToolContainer } from '../tool/tool-container.ts';
 import { TREE_PROGRAMS, toolPaths, writeDeadline, writeToolScripts } from '../tool/tool-scripts.ts';
@@ -22,6 +25,7 @@ import { type BuilderHost, chooseDriver, prepareBuilder } from './buildx-builder
 import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
 import { cacheBudget, defaultTreeBudget } from './cache-budget.ts';
 import { CertificateFiles } from './certificate-files.ts';
+import { embeddedPlatforms } from './embedded-emulators.ts';
 import { claimDomain, claimEngine, engineDomain } from './engine-claim.ts';
 import { FreshBuilders } from './fresh-builders.ts';
 import { treeToolImage } from './tree-tool-image.ts';
@@ -90,13 +94,14 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
   }
   await egress.verify(tool, builder);
   // Concurrently: each costs an exec or a call, and none depends on another.
-  const [version, help, inspect, budget, sizesAreFloors, trees] = await Promise.all([
-    runCommand(tool, ['docker-buildx', 'version']),
-    runCommand(tool, ['docker-buildx', 'build', '--help']),
+  const [version, help, inspect, budget, sizesAreFloors, trees, embedded] = await Promise.all([
+    imageFact(tool, ['docker-buildx', 'version']),
+    imageFact(tool, ['docker-buildx', 'build', '--help']),
     runCommand(tool, ['docker-buildx', 'inspect', builder]),
     cacheBudget(options, driver, connectBuildkit),
     driver === 'docker' && measuresMountsOnce(engine),
     workingTrees(host),
+    driver === 'docker' ? [] : embeddedPlatforms(engine, containerOf(builder)),
   ]);
   const buildkit = buildkitVersion(inspect);
   const info = {
@@ -106,7 +111,7 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
     engineVersion: host.engineVersion,
     buildxVersion: buildxVersion(version),
     ...(buildkit !== undefined && { buildkitVersion: buildkit }),
-    platforms: platformsOf(inspect),
+    platforms: [...new Set([...platformsOf(inspect), ...embedded])],
     cacheBudget: budget,
   };
   options.log.info({ ...info, builder }, 'builder ready');
@@ -118,6 +123,7 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
     trees,
     builder,
     features: featuresOf(help),
+    platforms: info.platforms,
     // buildx asks whether the driver builds for several platforms, which the engine's own BuildKit does only with its newer image store.
     attests: driver !== 'docker' || !sizesAreFloors,
     connectBuildkit,
@@ -126,6 +132,13 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
     proxy: options.settings?.proxy,
     sourcePolicy: (source: ContextSource) => egress.sourcePolicy(source),
     refusedCaches: (request: RunRequest) => egress.refusedCaches(request),
+    stall:
+      driver === 'docker'
+        ? undefined
+        : {
+            afterMs: options.stalledAfterMs ?? STALLED_AFTER_MS,
+            activity: () => daemonActivity(engine, containerOf(builder)),
+          },
     log: options.log,
     now: Date.now,
   };
@@ -140,7 +153,7 @@ async function addTreePrograms(
   tool: ToolContainer,
 ): Promise<boolean> {
   const hasThem = async () => {
-    const found = await runCommand(tool, ['sh', '-c', TREE_PROGRAMS.script]);
+    const found = await imageFact(tool, ['sh', '-c', TREE_PROGRAMS.script]);
     return found.trim().split('\n').length >= TREE_PROGRAMS.lines;
   };
   if (await hasThem()) return true;

@@ -87,6 +87,13 @@ test.each([
   });
 });
 
+test.each([
+  'buildkitd: could not lock /var/lib/buildkit/buildkitd.lock, another instance running?',
+  'time="2026-11-28T09:00:00Z" level=warning msg="waiting for response from boltdb open" plugin=bolt',
+])('recognizes a daemon whose state is locked by: %s', (line) => {
+  expect(startFault(`level=info msg=starting\n${line}\n`)).toEqual({ state: 'stuck', message: line });
+});
+
 test('recognizes nothing in the log of a daemon that starts', () => {
   expect(
     startFault('level=info msg="containerd successfully booted"\nlevel=warning msg="TLS is not enabled"'),

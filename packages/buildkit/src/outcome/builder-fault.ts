@@ -64,10 +64,16 @@ export function builderFault(failed: readonly FailedStep[]): BuilderFault | unde
 const DATABASE_BROKEN =
   /\b(?:invalid database|database not open|freelist page|page \d+ already freed|page expected to be: \d+|file size too small|invalid page type|version mismatch|checksum error)\b/i;
 
+/** What it prints if another process, which may be gone for everybody but the kernel, has locked its state (buildkitd, containerd). */
+const STATE_LOCKED = /\bcould not lock \S+, another instance running\?|\bwaiting for response from boltdb open\b/;
+
 /** Determines from a daemon's own log why it doesn't start. */
 export function startFault(log: string): Pick<BuilderFault, 'state' | 'message'> | undefined {
-  const line = log.split('\n').findLast((text) => DATABASE_BROKEN.test(text));
-  return line === undefined ? undefined : { state: 'record_corrupt', message: line.trim().slice(0, 500) };
+  const isCause = (text: string) => DATABASE_BROKEN.test(text) || STATE_LOCKED.test(text);
+  const line = log.split('\n').findLast(isCause);
+  if (line === undefined) return undefined;
+  const state = DATABASE_BROKEN.test(line) ? 'record_corrupt' : 'stuck';
+  return { state, message: line.trim().slice(0, 500) };
 }
 
 function pattern(state: BuilderState, source: string): Pattern {

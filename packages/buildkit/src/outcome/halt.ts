@@ -1,10 +1,11 @@
-import type { Failure } from '@kiln/domain';
+import type { BuilderFault, Failure } from '@kiln/domain';
 import { type StopCause, stopCause } from './build-stop.ts';
 
 /** Why a run is ended early: it was told to stop, or something that it depends on failed. */
 export type HaltReason =
   | { readonly type: 'stop'; readonly cause: StopCause }
-  | { readonly type: 'fault'; readonly failure: Failure };
+  /** `builder`: what is wrong with the builder, if that is why. */
+  | { readonly type: 'fault'; readonly failure: Failure; readonly builder?: BuilderFault | undefined };
 
 /** Ends a run early: on the outer signal, after the time-out, or by `fail`. The first reason counts. */
 export class Halt {
@@ -30,8 +31,8 @@ export class Halt {
     return this.#controller.signal;
   }
 
-  fail(failure: Failure): void {
-    this.#set({ type: 'fault', failure });
+  fail(failure: Failure, builder?: BuilderFault): void {
+    this.#set({ type: 'fault', failure, builder });
   }
 
   #set(reason: HaltReason): void {

@@ -31,7 +31,10 @@ export function outcomeOf(run: EndedRun): RunOutcome {
   const pushed = run.pushed.length > 0 ? { result: { pushed: [...run.pushed] } } : {};
   const rest = { steps: counts, ...pushed };
   if (!halted) return { ...failed(run), ...rest };
-  if (halted.type === 'fault') return { end: 'failed', failure: halted.failure, ...rest };
+  if (halted.type === 'fault') {
+    const { failure, builder: fault } = halted;
+    return { end: 'failed', failure, ...rest, ...(fault && { fault }) };
+  }
   return { end: halted.cause === 'cancel' ? 'canceled' : 'failed', failure: stopped(halted.cause, run.spec), ...rest };
 }
 

@@ -81,6 +81,11 @@ export class StatusDecoder {
     return [...this.#steps.values()].every((step) => !step.running);
   }
 
+  /** Names of the steps that have started and not ended. */
+  get running(): string[] {
+    return [...this.#steps.values()].filter((step) => step.running).map(({ name }) => name);
+  }
+
   #step(digest: string): Step {
     return this.#steps.get(digest) ?? this.#add(digest, 'step');
   }

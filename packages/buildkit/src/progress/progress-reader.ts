@@ -70,6 +70,11 @@ export class ProgressReader {
     return this.#decoder.idle;
   }
 
+  /** Names of the steps that have started and not ended. */
+  get running(): readonly string[] {
+    return this.#decoder.running;
+  }
+
   /** Whether buildx said that it didn't receive all statuses. */
   get brokenOff(): boolean {
     return this.#lines.list().some((line) => line.includes(BROKEN_OFF));

@@ -36,6 +36,30 @@ test('passes a plain build of an uploaded context without output', () => {
   ]);
 });
 
+test('passes annotations, hosts, limits and stages to run again as buildx writes them', () => {
+  const options = {
+    annotations: ['a=b c', 'index,manifest[linux/amd64]:k=v'],
+    noCacheFilter: ['build', 'test'],
+    extraHosts: [
+      { host: 'db', ip: '10.0.0.1' },
+      { host: 'six', ip: '::1' },
+    ],
+    resources: { shmSizeBytes: 1 << 27, ulimits: [{ name: 'nofile', soft: 100, hard: -1 }] },
+  };
+  expect(argumentsOf(options).slice(6, -1)).toEqual([
+    '--annotation=a=b c',
+    '--annotation=index,manifest[linux/amd64]:k=v',
+    '--no-cache-filter=build',
+    '--no-cache-filter=test',
+    '--add-host=db:10.0.0.1',
+    '--add-host=six:::1',
+    '--output=type=cacheonly',
+    '--shm-size=134217728',
+    '--ulimit=nofile=100:-1',
+  ]);
+  expect(argumentsOf({ ...options, noCache: true }).join(' ')).not.toContain('--no-cache-filter');
+});
+
 test('passes everything that a request can contain', () => {
   const all = argumentsOf(
     {

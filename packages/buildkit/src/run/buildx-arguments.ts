@@ -78,7 +78,14 @@ export function buildxArguments(invocation: BuildxInvocation): string[] {
     ...pairs('--label', spec.labels),
     ...(spec.platforms.length > 0 ? [`--platform=${spec.platforms.join(',')}`] : []),
     ...spec.tags.map((tag) => `--tag=${tag}`),
+    ...each('--annotation', spec.annotations),
     ...(spec.noCache ? ['--no-cache'] : []),
+    // buildx refuses both together, and a run that is repeated without its cache has the other flag added.
+    ...(spec.noCache ? [] : each('--no-cache-filter', spec.noCacheFilter)),
+    ...each(
+      '--add-host',
+      spec.extraHosts?.map(({ host, ip }) => `${host}:${ip}`),
+    ),
     ...cacheFlags,
     ...(spec.pull ? ['--pull'] : []),
     ...secrets.map((place) =>
@@ -89,6 +96,11 @@ export function buildxArguments(invocation: BuildxInvocation): string[] {
     ...attestation('--sbom', spec.sbom),
     ...(features.memoryFlag ? optional('--memory', spec.resources.memoryBytes) : []),
     ...(features.cpusFlag ? optional('--cpus', spec.resources.cpus) : []),
+    ...optional('--shm-size', spec.resources.shmSizeBytes),
+    ...each(
+      '--ulimit',
+      spec.resources.ulimits?.map(({ name, soft, hard }) => `${name}=${soft}:${hard}`),
+    ),
     context.type === 'directory' ? context.path : gitContext(context),
   ];
 }
@@ -146,6 +158,10 @@ export interface NamespaceOwner {
 
 function optional(flag: string, value: string | number | undefined): string[] {
   return value === undefined ? [] : [`${flag}=${value}`];
+}
+
+function each(flag: string, values: readonly string[] = []): string[] {
+  return values.map((value) => `${flag}=${value}`);
 }
 
 function pairs(flag: string, values: Readonly<Record<string, string>>): string[] {

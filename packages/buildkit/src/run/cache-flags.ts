@@ -3,7 +3,7 @@ import { splitReference } from '@kiln/domain';
 
 /**
  * How caches are written to a registry: as an index of layers (BuildKit's default before 0.21), as an image manifest for registries that refuse
- * such an index, or within the image itself for those that refuse both.
+ * such an index, or within an image for those that refuse both.
  */
 export const CACHE_FORMS = ['index', 'image', 'inline'] as const;
 export type CacheForm = (typeof CACHE_FORMS)[number];
@@ -18,12 +18,14 @@ export interface LocalCaches {
 export function cacheFlags({ from, to }: CachePlaces, formOf: (registry: string) => CacheForm): string[] {
   return [
     ...from.map((one) => `--cache-from=${attributesOf(one)}`),
-    ...to.map((one) => {
-      const form = one.type === 'registry' ? formOf(registryOf(one.ref)) : 'index';
-      if (form === 'inline') return '--cache-to=type=inline';
-      const manifest = form === 'image' ? ',image-manifest=true,oci-mediatypes=true' : '';
-      return `--cache-to=${attributesOf(one)},mode=${one.mode ?? 'max'}${manifest},ignore-error=true`;
-    }),
+    ...new Set(
+      to.map((one) => {
+        const form = one.type === 'registry' ? formOf(registryOf(one.ref)) : 'index';
+        if (form === 'inline') return '--cache-to=type=inline';
+        const manifest = form === 'image' ? ',image-manifest=true,oci-mediatypes=true' : '';
+        return `--cache-to=${attributesOf(one)},mode=${one.mode ?? 'max'}${manifest},ignore-error=true`;
+      }),
+    ),
   ];
 }
 

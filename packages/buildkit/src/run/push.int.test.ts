@@ -29,6 +29,36 @@ test('pushes every tag, and reports the tags and the digest', async () => {
   expect([...registry.tags]).toEqual(expect.arrayContaining(['team/app:1', 'team/app:latest']));
 });
 
+test('gives RUN steps the hosts and limits of the request, and the image its annotations', async () => {
+  const tag = `${registry.host}/team/options:1`;
+  pushed.push(tag);
+  const run = 'cat /etc/hosts; df -k /dev/shm | tail -1; echo limits $(ulimit -n) $(ulimit -Hn)';
+  const build = begin(shared.builder, {
+    dockerfile: `${FROM} AS build\nRUN ${run}; echo options > /f\nFROM scratch\nCOPY --from=build /f /f`,
+    spec: {
+      ...{ output: { type: 'push' }, tags: [tag], annotations: ['org.example.k=v w'], noCacheFilter: ['build'] },
+      extraHosts: [
+        { host: 'db', ip: '10.1.2.3' },
+        { host: 'six', ip: 'fe80::1' },
+      ],
+      resources: { shmSizeBytes: 128 * 1024 * 1024, ulimits: [{ name: 'nofile', soft: 100, hard: 200 }] },
+    },
+  });
+  expect(await build.outcome).toMatchObject({ end: 'succeeded' });
+  expect(build.output()).toMatch(/^10\.1\.2\.3\s+db$/m);
+  expect(build.output()).toMatch(/^fe80::1\s+six$/m);
+  expect(build.output()).toMatch(/ 131072 .* \/dev\/shm$/m);
+  expect(build.output()).toContain('limits 100 200');
+  const read = async (reference: string) =>
+    (await fetch(`http://${registry.host}/v2/team/options/manifests/${reference}`)).json() as Promise<{
+      annotations?: object;
+      manifests?: { digest: string }[];
+    }>;
+  const pushedNow = await read('1');
+  const manifest = pushedNow.manifests?.[0] ? await read(pushedNow.manifests[0].digest) : pushedNow;
+  expect(manifest.annotations).toMatchObject({ 'org.example.k': 'v w' });
+});
+
 test('reports the tags that a canceled build had already pushed', async () => {
   const tags = [`${registry.host}/half/app:done`, `${registry.host}/half/app:stuck`];
   pushed.push(...tags);

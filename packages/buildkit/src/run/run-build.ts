@@ -4,6 +4,7 @@ import type { BuildHistory } from '../control/control-messages.ts';
 import type { Logger } from '../engine/logger.ts';
 import { messageOf } from '../engine/message-of.ts';
 import { stopCause } from '../outcome/build-stop.ts';
+import { explainForeignRun } from '../outcome/foreign-run.ts';
 import { Halt } from '../outcome/halt.ts';
 import { neverStarted, outcomeOf, type RunOutcome } from '../outcome/outcome.ts';
 import { ProgressReader } from '../progress/progress-reader.ts';
@@ -23,6 +24,7 @@ import { RunFiles } from './run-files.ts';
 import type { RunHost } from './run-host.ts';
 import type { RunRequest } from './run-request.ts';
 import { SpillQueue } from './spill-queue.ts';
+import { StallWatch } from './stall-watch.ts';
 import { stopProcess } from './stop-process.ts';
 
 /** How much progress waits in memory for a slow log before it goes to the disk. */
@@ -79,8 +81,9 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const artifact =
     spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
   await using progress = new SpillQueue(files.spillFile, PROGRESS_MEMORY_BYTES);
-  const ended = pump(process, progress, artifact, halt);
-  const delivered = deliver(progress, reader, halt);
+  using stall = stallWatch(host, reader, halt);
+  const ended = pump(process, progress, artifact, halt, stall);
+  const delivered = deliver(progress, reader, halt, stall);
   const stopped = stopOnHalt(host, files, process, ended, halt);
   await ended;
   // The outcome is decided only when the whole log is delivered, even if the log is slower than the build was.
@@ -110,7 +113,8 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     artifact: stored,
   });
   const { failed: failedSteps } = reader.facts();
-  return explainRefusal(outcome, failedSteps, { logins, ownLogins, trust: host.trust, spec });
+  const explained = explainForeignRun(outcome, failedSteps, spec.platforms, host.platforms);
+  return explainRefusal(explained, failedSteps, { logins, ownLogins, trust: host.trust, spec });
 }
 
 function progressReader(
@@ -124,6 +128,21 @@ function progressReader(
       tags: spec.output.type === 'push' ? spec.tags : [],
     },
     { deliver: (records) => sink.deliver(records), now: () => host.now() },
+  );
+}
+
+function stallWatch(host: RunHost, reader: ProgressReader, halt: Halt): StallWatch | undefined {
+  return (
+    host.stall &&
+    new StallWatch({
+      ...host.stall,
+      running: () => reader.running,
+      onStuck(fault) {
+        halt.fail({ code: 'infrastructure', message: `the builder is stuck: ${fault.message}` }, fault);
+      },
+      now: () => performance.now(),
+      log: host.log,
+    })
   );
 }
 
@@ -142,9 +161,11 @@ async function pump(
   progress: SpillQueue,
   artifact: ArtifactPipe | undefined,
   halt: Halt,
+  stall: StallWatch | undefined,
 ): Promise<void> {
   for await (const { stream, data } of process.output()) {
     try {
+      stall?.arrived(stream === 'stderr' ? data.length : 0);
       if (stream === 'stderr') await progress.push(data);
       else await artifact?.write(data);
     } catch (error) {
@@ -155,10 +176,16 @@ async function pump(
 }
 
 /** Turns progress into records, as fast as the log takes them. */
-async function deliver(progress: SpillQueue, reader: ProgressReader, halt: Halt): Promise<void> {
+async function deliver(
+  progress: SpillQueue,
+  reader: ProgressReader,
+  halt: Halt,
+  stall: StallWatch | undefined,
+): Promise<void> {
   for await (const data of progress.chunks()) {
     try {
       await reader.push(data);
+      stall?.taken(data.length);
     } catch (error) {
       halt.fail({ code: 'infrastructure', message: `buildx’s progress could not be read: ${messageOf(error)}` });
     }

@@ -9,6 +9,7 @@ import type { WorkingTrees } from '../trees/working-trees.ts';
 import type { BuildxFeatures } from './buildx-arguments.ts';
 import type { RunOwner } from './run-owner.ts';
 import type { ContextSource, RunRequest } from './run-request.ts';
+import type { StallWatchDeps } from './stall-watch.ts';
 
 /** What all runs of one builder share. */
 export interface RunHost {
@@ -20,6 +21,8 @@ export interface RunHost {
   readonly trees: WorkingTrees | undefined;
   readonly builder: string;
   readonly features: BuildxFeatures;
+  /** Platforms whose programs it runs, natively or by emulation. */
+  readonly platforms: readonly string[];
   /** Whether images get attestations of where they come from, by default. */
   readonly attests: boolean;
   readonly connectBuildkit: ConnectBuildkit;
@@ -33,6 +36,8 @@ export interface RunHost {
   sourcePolicy(source: ContextSource): SourcePolicy | undefined;
   /** Returns why BuildKit may not use the servers of a build's caches; undefined if it may. */
   refusedCaches(request: RunRequest): Failure | undefined;
+  /** Recognizes builds that never end, if what the builder is doing can be read. */
+  readonly stall?: Pick<StallWatchDeps, 'afterMs' | 'activity'> | undefined;
   readonly log: Logger;
   /** Ms since the epoch. */
   now(): number;

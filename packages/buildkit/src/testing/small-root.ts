@@ -12,7 +12,10 @@ export async function smallRoot(more: readonly string[] = []): Promise<Buffer> {
   const { outcome } = begin(engines.builder, {
     dockerfile: [
       `${FROM} AS full`,
-      `RUN mkdir /out && cp -L --parents ${programs} $(ldd ${programs} | grep -o '/lib[^ :]*' | sort -u) /out`,
+      'WORKDIR /out',
+      // What a RUN mounts, so that it doesn't add these to its layer, with the present time.
+      'RUN mkdir dev etc proc sys && touch etc/hosts etc/resolv.conf',
+      `RUN cp -L --parents ${programs} $(ldd ${programs} | grep -o '/lib[^ :]*' | sort -u) /out`,
       'FROM scratch',
       'COPY --from=full /out /',
     ].join('\n'),

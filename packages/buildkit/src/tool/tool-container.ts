@@ -39,6 +39,7 @@ export class ToolContainer {
   readonly #options: ToolContainerOptions;
   readonly #container: Docker.Container;
   #image: string;
+  #imageId: string | undefined;
   #isClosed = false;
   readonly #spare: SpareShells;
   #ensuring: Promise<void> | undefined;
@@ -93,9 +94,22 @@ export class ToolContainer {
         abortSignal,
       }),
     );
+    this.#imageId = await this.#imageIdOf(container);
     await callEngine('start the tool container', (abortSignal) => container.start({ abortSignal }), 60_000);
     this.#spare.prepare();
     log.info({ container: name, image }, 'tool container started');
+  }
+
+  async #imageIdOf(container: Docker.Container): Promise<string> {
+    const { Image } = await callEngine('inspect the tool container', (abortSignal) =>
+      container.inspect({ abortSignal }),
+    );
+    return Image;
+  }
+
+  /** Id of the image that the container was made from; undefined before there was one. */
+  get imageId(): string | undefined {
+    return this.#imageId;
   }
 
   /** Removes the container for good: what still uses it gets an error, and doesn't recreate it. @throws EngineError */

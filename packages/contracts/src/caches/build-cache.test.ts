@@ -21,7 +21,7 @@ test.each([
     'cache.to[0].ref: got "r.io/App", expected an image reference [registry[:port]/]name[:tag], the name in lower case',
   ],
   [{ to: [ref('r.io/a,ref=r.io/b')] }, 'cache.to[0].ref: got "r.io/a,ref=r.io/b"'],
-  [{ from: [{ type: 'gha' }] }, 'cache.from[0].type: got "gha", expected'],
+  [{ from: [{ type: 'gha' }] }, 'cache.from[0].type: got "gha", expected "registry" or "s3"'],
   [{ from: [{ ...S3, bucket: 'b,x=y' }] }, 'cache.from[0].bucket: got "b,x=y", expected the name of a bucket'],
   [{ from: [{ ...S3, endpointUrl: 'https://u:p@s3' }] }, 'cache.from[0].endpointUrl'],
   [

@@ -9,6 +9,19 @@ const REFUSED: [fields: object, field: string, got: string | undefined, expected
   [{ concurrencyKey: 'main' }, 'supersede', 'nothing', '"queued" or "running", because concurrencyKey is given'],
   [{ concurrencyKey: 'main', supersede: 'all' }, 'supersede', '"all"', '"queued" or "running"'],
   [{ dedupe: 'yes' }, 'dedupe', '"yes"', 'boolean'],
+  [
+    ...[{ noCache: true, noCacheFilter: ['a'] }, 'noCacheFilter', '["a"]'],
+    'no stages, because noCache is set and covers all',
+  ] as [object, string, string, string],
+  [{ noCacheFilter: ['a,b'] }, 'noCacheFilter[0]', '"a,b"', 'the name of a stage'],
+  [{ extraHosts: [{ host: 'db', ip: 'db2' }] }, 'extraHosts[0].ip', '"db2"', 'an IP address'],
+  [{ extraHosts: [{ host: 'a b', ip: '::1' }] }, 'extraHosts[0].host', '"a b"', 'a host name'],
+  ...['foo:k=v', 'k', '=v', 'index,foo:k=v', 'manifest[:k=v'].map((annotation): [object, string, string, string] => [
+    { annotations: [annotation] },
+    'annotations[0]',
+    JSON.stringify(annotation),
+    '[LEVEL[,LEVEL]:]KEY=VALUE, where LEVEL is manifest, index, manifest-descriptor, index-descriptor, with [PLATFORM] if needed',
+  ]),
 ];
 const BAD_KEYS = ['', 'a b', 'a\nb', 'a\u0000', 'x'.repeat(256)];
 

@@ -5,7 +5,8 @@ import { buildContexts, gitSource } from './build-contexts.ts';
 import { clientLogins, clientLoginsView } from './client-logins.ts';
 import { MTIME_MODES, NAMESPACE_ARG, SUPERSEDE_MODES } from './constants.ts';
 import { contextDigest, relativePath, secretName, secretValue, tagReference, teamName } from './fields.ts';
-import { hostLabels } from './host-report.ts';
+import { hostLabels } from './host-labels.ts';
+import { annotations, extraHosts, noCacheFilter, runLimits } from './run-options.ts';
 
 export const uploadSource = z
   .strictObject({
@@ -101,7 +102,10 @@ export const buildRequest = z
       .default([]),
     tags: z.array(tagReference).max(64).default([]),
     output: outputSpec.default({ type: 'none' }),
+    annotations,
     noCache: z.boolean().default(false),
+    noCacheFilter,
+    extraHosts,
     cacheScope: z.enum(CACHE_SCOPES).default('repo').meta({
       description:
         'Which builds share the build’s cache mounts: those of its repo, those of its team with the same scope, or all with the same scope. Builds that share a mount can change what the others find in it. No scope crosses the isolation of the host (by default, the team). Untrusted builds share their mounts only with their team’s untrusted builds of the repo.',
@@ -148,9 +152,12 @@ export const buildRequest = z
           .min(6 * 1024 * 1024)
           .optional(),
         cpus: z.number().positive().max(1024).optional(),
+        ...runLimits,
       })
       .default({})
-      .meta({ description: 'Limits of RUN containers, if the host’s buildx supports them.' }),
+      .meta({
+        description: 'Limits of RUN containers. Those of memory and CPUs need a recent buildx on the host.',
+      }),
     provenance: attestation.optional(),
     sbom: attestation.optional(),
   })
@@ -178,6 +185,14 @@ export const buildRequest = z
         path: ['tags'],
         message: 'at least one tag, because output.type is push',
         input: request.tags,
+      });
+    }
+    if (request.noCache && request.noCacheFilter?.length) {
+      ctx.addIssue({
+        code: 'custom',
+        path: ['noCacheFilter'],
+        message: 'no stages, because noCache is set and covers all',
+        input: request.noCacheFilter,
       });
     }
     const conflict = cacheConflict(request);

@@ -65,6 +65,16 @@ export const clientLogins = z
       'Logins of the client to registries that the build names, for its pulls and pushes. They take precedence over stored logins (`PUT /v1/secrets`) and those of hosts. They are sealed before they are stored, never shown again, and deleted when the build ends. Ignored for untrusted builds, and if the server’s `KILN_CLIENT_LOGINS` is `off`; `clientLogins` of the build then says so.',
   });
 
+/** Body of `POST /v1/builds/:id/retry`. */
+export const retryRequest = z
+  .strictObject({
+    registryLogins: clientLogins
+      .optional()
+      .meta({ description: 'As in a build request: those of the build that is repeated were deleted when it ended.' }),
+  })
+  .meta({ id: 'RetryRequest' });
+export type RetryRequest = z.input<typeof retryRequest>;
+
 /** Why a build doesn't have the logins that its client sent. */
 export const IGNORED_LOGINS = ['off', 'untrusted', 'retry'] as const;
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { hostName, labelName, labelValue, MAX_LABELS } from './host-report.ts';
+import { labelName, labelValue, MAX_LABELS } from './host-labels.ts';
+import { hostName } from './host-report.ts';
 
 /** Longest deadline of a drain, s. */
 const MAX_DEADLINE_SECONDS = 7 * 24 * 3_600;

@@ -1,26 +1,12 @@
 import { BUILDER_ACTIONS, BUILDER_STATES, CACHE_MODES, ISOLATIONS, readDomain, TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
+import { hostLabels } from './host-labels.ts';
 import { hostNetwork } from './host-network.ts';
 
 /** Host names become part of queue, container and key names. */
 export const hostName = z
   .string()
   .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and -, at most 63 long');
-
-export const MAX_LABELS = 32;
-
-export const labelName = z
-  .string()
-  .regex(
-    /^[a-z0-9](?:[a-z0-9._/-]{0,61}[a-z0-9])?$/,
-    'a label of lower-case letters, digits and . _ / -, at most 63 long',
-  );
-export const labelValue = z.string().regex(/^[A-Za-z0-9._-]{0,63}$/, 'letters, digits and . _ -, at most 63 long');
-
-/** Labels of hosts, such as `disk: nvme`, which builds may require. */
-export const hostLabels = z
-  .record(labelName, labelValue)
-  .refine((labels) => Object.keys(labels).length <= MAX_LABELS, `at most ${MAX_LABELS} labels`);
 
 /** Size and free space of the file system of a worker's data directory. */
 export const hostDisk = z.strictObject({
@@ -60,7 +46,10 @@ export const incidentFields = {
 export const hostReport = z.strictObject({
   name: hostName,
   slots: z.int().min(1).max(1024),
+  /** Those whose programs it runs. */
   platforms: z.array(z.string()),
+  /** Those of them that it runs by emulation. A worker that doesn't report this doesn't tell them apart. */
+  emulated: z.array(z.string()).optional(),
   labels: hostLabels.default({}),
   driver: z.enum(['docker-container', 'docker']),
   /** Trust classes that it isolates from each other. A worker that doesn't report them has one builder, only for trusted builds. */

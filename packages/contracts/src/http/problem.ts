@@ -119,14 +119,14 @@ function expectation(issue: z.core.$ZodIssue): string {
     case 'invalid_type':
       return issue.message.startsWith('Invalid input: ') ? issue.expected : issue.message;
     case 'invalid_value':
-      return issue.values.map((value) => JSON.stringify(value)).join(' or ');
+      return oneOf(issue.values);
     case 'too_big':
       return `at most ${issue.maximum}${unit(issue.origin, issue.maximum)}`;
     case 'too_small':
       return `at least ${issue.minimum}${unit(issue.origin, issue.minimum)}`;
     case 'invalid_union':
       return issue.errors.length === 0 && 'discriminator' in issue
-        ? `a known ${String(issue.discriminator)}`
+        ? ('options' in issue && oneOf(issue.options)) || `a known ${String(issue.discriminator)}`
         : unique(issue.errors.flat().map(expectation)).join(', or ') || issue.message;
     case 'invalid_format':
       return plain(issue.message);
@@ -135,6 +135,11 @@ function expectation(issue: z.core.$ZodIssue): string {
     default:
       return plain(issue.message);
   }
+}
+
+/** @param values as zod reports them */
+function oneOf(values: unknown): string {
+  return Array.isArray(values) ? values.map((value) => JSON.stringify(value)).join(' or ') : '';
 }
 
 function unit(origin: string, count: number | bigint): string {

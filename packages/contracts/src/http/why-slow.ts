@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { attemptEnd, stepCounts } from './build-view.ts';
 import { buildId, instant } from './fields.ts';
-import { attemptEnd, stepCounts } from './views.ts';
 
 const FILES_UNKNOWN = ['tree_swept', 'not_recorded', 'other_source'] as const;
 

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { buildRequest } from '../http/build-request.ts';
+import { buildView } from '../http/build-view.ts';
+import { retryRequest } from '../http/client-logins.ts';
 import { buildId, contextDigest } from '../http/fields.ts';
-import { buildPage, buildQuery, buildView, logQuery, placementView, waitQuery } from '../http/views.ts';
+import { buildPage, buildQuery, logQuery, placementView, waitQuery } from '../http/views.ts';
 import { whySlowQuery, whySlowView } from '../http/why-slow.ts';
 import { logRecord } from '../log/record.ts';
 import { ACCESS_ROUTES } from './access-routes.ts';
@@ -140,8 +142,12 @@ export const ROUTES = {
     description: 'Creates a new build with the same request and secrets, whose `retryOf` contains the old id.',
     params: id,
     headers: IDEMPOTENCY,
+    body: { 'application/json': retryRequest },
+    bodyRequired: false,
     answers: { 202: { description: 'Accepted.', content: build, headers: ACCEPTED_HEADERS } },
     problems: [
+      'malformed_json',
+      'unsupported_media_type',
       'invalid_request',
       'build_not_found',
       'not_retriable',

@@ -1,5 +1,5 @@
+import { buildView } from '../http/build-view.ts';
 import { scheduleChange, scheduleId, scheduleList, scheduleRequest, scheduleView } from '../http/schedules.ts';
-import { buildView } from '../http/views.ts';
 import { anyTrust, type RouteDoc } from './route.ts';
 
 const schedule = { 'application/json': scheduleView };

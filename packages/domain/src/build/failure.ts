@@ -4,6 +4,7 @@
  */
 export const FAILURE_CODES = [
   'step_failed',
+  'platform_missing',
   'dockerfile_missing',
   'dockerfile_invalid',
   'frontend_refused',

@@ -88,6 +88,10 @@ export interface BuildRecord {
   readonly maxStoredBytes?: number;
   /** How long it may wait for a host, ms, as `queueDeadline` counts it. Absent: without limit. */
   readonly queueTimeoutMs?: number;
+  /**
+   * Platforms for which it runs programs, by its Dockerfile: those that its host must run, natively or by emulation. Absent: unknown, as for a git source.
+   */
+  readonly runPlatforms?: readonly string[];
   /** What it may have beyond its trust class. */
   readonly granted?: Granted;
   /** Absent: `warm`. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { PlacementDecision } from './model/decision.ts';
-import { ruleOut } from './model/requirements.ts';
+import { emulationsFor, ruleOut } from './model/requirements.ts';
 import type { PoolRepo } from './pool/pool-repo.ts';
 import { type HostChange, Life, type LifeEvent } from './testing/life.ts';
 
@@ -9,6 +9,7 @@ const REPOS = ['a', 'team web b', 'team web c', 'untrusted web d'] as const;
 const hostChange: fc.Arbitrary<HostChange> = fc.record({
   slots: fc.constantFrom(0, 1, 2, 3, 4),
   platforms: fc.constantFrom(['linux/amd64'], ['linux/arm64'], ['linux/amd64', 'linux/arm64']),
+  emulated: fc.constantFrom<HostChange['emulated']>(undefined, ['linux/arm64']),
   labels: fc.constantFrom<HostChange['labels']>({}, { disk: 'nvme' }),
   trust: fc.constantFrom<HostChange['trust']>(['trusted'], ['trusted', 'untrusted']),
   cordoned: fc.constantFrom(false, false, false, true),
@@ -28,7 +29,7 @@ const event: fc.Arbitrary<LifeEvent> = fc.oneof(
       team: fc.constantFrom('x', 'y'),
       priority: fc.constantFrom('interactive' as const, 'normal' as const, 'batch' as const),
       weight: fc.constantFrom(1, 1, 1, 2, 3),
-      platforms: fc.constantFrom([], [], ['linux/arm64']),
+      platforms: fc.constantFrom([], ['linux/arm64']),
       hostLabels: fc.constantFrom<Record<string, string>>({}, {}, { disk: 'nvme' }),
       trust: fc.constantFrom('trusted' as const, 'trusted' as const, 'untrusted' as const),
       cacheVersion: fc.constantFrom(undefined, '1', '2'),
@@ -80,6 +81,10 @@ test('never gives a host more than it has room for, nor a build that doesn’t f
           expect(view && (ruledOut ?? 'fits')).toBe(build.lostOn.includes(host) ? 'lost_it_before' : 'fits');
           // A host that lost the build before is used only if no other fits.
           if (ruledOut) for (const other of life.hosts.values()) expect(ruleOut(build, other)).toBeDefined();
+          // Nor is one that emulates if another fits that emulates less.
+          for (const other of life.hosts.values())
+            if (view && ruleOut(build, other) === ruledOut)
+              expect(emulationsFor(build, view)).toBeLessThanOrEqual(emulationsFor(build, other));
         }
         for (const [name, { slots }] of life.hosts) {
           if (one.type === 'decide')

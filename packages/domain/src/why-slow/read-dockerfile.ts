@@ -86,18 +86,30 @@ function escapeOf(lines: readonly string[]): string {
 }
 
 function heredocs(line: string): { readonly end: string; readonly chomps: boolean }[] {
+  const quotes = new Quotes(line);
   return [...line.matchAll(HEREDOC)]
-    .filter((match) => line[match.index - 1] !== '<' && !isQuoted(line, match.index))
+    .filter((match) => line[match.index - 1] !== '<' && !quotes.haveAt(match.index))
     .map(([, chomps, , end = '']) => ({ end, chomps: chomps === '-' }));
 }
 
-function isQuoted(line: string, at: number): boolean {
-  let quote: string | undefined;
-  for (const char of line.slice(0, at)) {
-    if (quote === undefined && (char === '"' || char === "'")) quote = char;
-    else if (char === quote) quote = undefined;
+/** Tells which positions of a line are in quotes. They must be asked for in ascending order, so that a line is read only once. */
+class Quotes {
+  readonly #line: string;
+  #at = 0;
+  #open: string | undefined;
+
+  constructor(line: string) {
+    this.#line = line;
   }
-  return quote !== undefined;
+
+  haveAt(position: number): boolean {
+    for (; this.#at < position; this.#at++) {
+      const char = this.#line[this.#at];
+      if (this.#open === undefined && (char === '"' || char === "'")) this.#open = char;
+      else if (char === this.#open) this.#open = undefined;
+    }
+    return this.#open !== undefined;
+  }
 }
 
 function declared(text: string): string[] {

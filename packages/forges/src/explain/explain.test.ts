@@ -85,6 +85,14 @@ describe('a push', () => {
     expect(verdicts(event)[image]).toMatchObject({ outcome: 'skip', ...expected });
   });
 
+  it('waits for a host as its configuration says', () => {
+    const wait = '    queueTimeoutSeconds: 600\n    waitForHost: true\n';
+    const config = CONFIG.replace('    priority: interactive\n', `    priority: interactive\n${wait}`);
+    const { api } = verdicts(push(), { config });
+    expect(request(api)).toMatchObject({ queueTimeoutSeconds: 600, waitForHost: true });
+    expect(request(verdicts(push()).api)).not.toHaveProperty('waitForHost');
+  });
+
   it('lists only a few of many changed paths', () => {
     const many = Array.from({ length: 30 }, (_, i) => `web/${i}`);
     expect(verdicts(push(changed(...many))).api).toMatchObject({ value: 'web/0, web/1, web/2, web/3, web/4, 25 more' });

@@ -113,6 +113,7 @@ function newRecord(
     maxArtifactBytes,
     maxStoredBytes,
     queueTimeoutMs: defaultQueueTimeoutMs,
+    runPlatforms,
   }: NewBuild,
   id: string,
   now: number,
@@ -132,6 +133,7 @@ function newRecord(
     ...(maxLogBytes !== undefined && { maxLogBytes }),
     ...(maxArtifactBytes !== undefined && { maxArtifactBytes }),
     ...(maxStoredBytes !== undefined && { maxStoredBytes }),
+    ...(runPlatforms && { runPlatforms }),
     // 0: without limit
     ...(queueTimeoutMs !== undefined && queueTimeoutMs > 0 && { queueTimeoutMs }),
     ...(granted !== undefined && { granted }),

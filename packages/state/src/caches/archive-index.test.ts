@@ -22,7 +22,7 @@ test('finds the archive of the first key that has one, else the newest of the re
   await index.save('team web app', 'main', archive(1));
   await index.save('team web app', 'dev', archive(2));
   await index.save('untrusted web app', 'main', archive(3));
-  const root = async (repo: string, ...keys: string[]) => (await index.find(repo, keys))?.root;
+  const root = async (repo: string, ...keys: string[]) => (await index.find(repo, keys))[0]?.root;
   expect(await root('team web app', 'main')).toBe('sha256:1');
   expect(await root('team web app', 'new', 'main')).toBe('sha256:1');
   expect(await root('team web app', 'new')).toBe('sha256:2');
@@ -36,5 +36,17 @@ test('forgets the oldest archives of a repo that has very many', async () => {
   const index = new ArchiveIndex(state.redis, state.keys);
   for (let i = 1; i <= 60; i++) await index.save('many', `branch-${i}`, archive(i));
   expect(await state.redis.hlen(state.keys.archives('many'))).toBe(50);
-  expect((await index.find('many', ['branch-10']))?.key).toBe('branch-60');
+  expect((await index.find('many', ['branch-10']))[0]?.key).toBe('branch-60');
+});
+
+test('forgets the oldest archives of a repo whose archives are very large, but never the newest', async () => {
+  const index = new ArchiveIndex(state.redis, state.keys, { keptBytes: 100 });
+  const keys = async () => (await index.find('large', ['first'])).map(({ key }) => key);
+  await index.save('large', 'first', { ...archive(1), bytes: 40 });
+  await index.save('large', 'second', { ...archive(2), bytes: 60 });
+  expect(await keys()).toEqual(['first', 'second']);
+  await index.save('large', 'third', { ...archive(3), bytes: 30 });
+  expect(await keys()).toEqual(['third', 'second']);
+  await index.save('large', 'huge', { ...archive(4), bytes: 1_000 });
+  expect(await keys()).toEqual(['huge']);
 });

@@ -1,4 +1,4 @@
-import { type BuildRecord, currentAttempt, isInfrastructure } from '@kiln/domain';
+import { type BuildRecord, currentAttempt, type FailureCode, isInfrastructure } from '@kiln/domain';
 import type { ReportedState } from '@kiln/forges';
 
 export interface Described {
@@ -6,6 +6,9 @@ export interface Described {
   /** One line for people. */
   readonly description: string;
 }
+
+/** Failures that end a build without its fault. */
+const OF_POOL: ReadonlySet<FailureCode> = new Set(['poisoned', 'no_fitting_host', 'queue_timeout']);
 
 /** Describes a build for its status at a forge. */
 export function describeBuild(record: BuildRecord): Described {
@@ -23,7 +26,7 @@ export function describeBuild(record: BuildRecord): Described {
     }
     case 'failed': {
       const why = (failure?.message ?? '').split('\n', 1)[0] ?? '';
-      const isOwnFault = !failure || !(isInfrastructure(failure.code) || failure.code === 'poisoned');
+      const isOwnFault = !failure || !(isInfrastructure(failure.code) || OF_POOL.has(failure.code));
       const after = took === '' ? 'Failed' : `Failed after ${took}`;
       return { state: isOwnFault ? 'failed' : 'error', description: why === '' ? after : `${after}: ${why}` };
     }

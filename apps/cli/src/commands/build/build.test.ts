@@ -25,6 +25,15 @@ describe('kiln build', () => {
     expect(at.stdout.text).toBe('');
   });
 
+  it('says that an image without an output stays in the build cache', async () => {
+    const said = 'kiln: no output is given, so the image stays in the build cache;';
+    cli.api.onSubmit = () => cli.succeed();
+    expect((await cli.run('build -t app:1')).err).toContain(said);
+    for (const line of ['build', 'build -t app:1 --load', 'build -t app:1 -o type=cacheonly']) {
+      expect((await cli.run(line)).err).not.toContain(said);
+    }
+  });
+
   it('prints only the image’s id with -q', async () => {
     cli.api.onSubmit = () => cli.succeed({ digest: 'sha256:manifest', configDigest: 'sha256:config' });
     const at = cli.io();

@@ -2,6 +2,7 @@ import { type CommandSpec, defineCommand, HELP_FLAG } from '../../framework/comm
 import { CONNECTION_SECTION } from '../../server/find-server.ts';
 import { SUMMARIES } from '../summaries.ts';
 import { BUILD_FLAGS, DOCKER_FLAGS, IGNORED_FLAGS, KILN_FLAGS, REFUSED_FLAGS } from './request/build-flags.ts';
+import { decidedRows } from './request/buildx-compat.ts';
 
 const SPEC: CommandSpec<typeof BUILD_FLAGS> = {
   name: 'build',
@@ -19,8 +20,8 @@ const SPEC: CommandSpec<typeof BUILD_FLAGS> = {
     'kiln build -d https://github.com/acme/app.git#v1.2',
   ],
   notes: [
-    { title: 'Ignored with a warning', lines: flagLines(IGNORED_FLAGS) },
-    { title: 'Refused', lines: flagLines(REFUSED_FLAGS) },
+    { title: 'Ignored with a warning', rows: decidedRows(IGNORED_FLAGS) },
+    { title: 'Refused', rows: decidedRows(REFUSED_FLAGS) },
   ],
   exitCodes: [
     ['0', 'the build succeeded'],
@@ -32,12 +33,6 @@ const SPEC: CommandSpec<typeof BUILD_FLAGS> = {
   operands: [0, 1],
   flags: BUILD_FLAGS,
 };
-
-/** The names of flags, several per line. */
-function flagLines(table: Readonly<Record<string, unknown>>): string[] {
-  const names = Object.keys(table).map((name) => `--${name}`);
-  return Array.from({ length: Math.ceil(names.length / 5) }, (_, i) => names.slice(5 * i, 5 * i + 5).join(' '));
-}
 
 /** `kiln build`. What a build needs is loaded when there is one to submit. */
 export const buildCommand = defineCommand(

@@ -41,6 +41,7 @@ const VERDICTS: Readonly<Record<string, string>> = {
   other_domain: 'reserved for other builds',
   domain_away: 'its builder for such builds is unavailable',
   too_small: 'too small',
+  would_emulate: 'would emulate the platform, which others run natively',
   lost_it_before: 'lost this build before',
 };
 

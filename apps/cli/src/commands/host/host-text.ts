@@ -63,8 +63,13 @@ export function ownerText({ repo, trust, team }: Pick<Row, 'repo' | 'trust' | 't
   return `${repo} (${[trust, ...(team === undefined ? [] : [team])].join(', ')})`;
 }
 
-/** Lists platforms with the variants of an architecture in brackets: `linux/amd64(+v2,v3),linux/arm64`. */
-export function platformsText({ platforms }: HostInfoView): string {
+/** Lists platforms with the variants of an architecture in brackets: `linux/amd64(+v2,v3)`; then the emulated ones: `… emulated: linux/arm64`. */
+export function platformsText({ platforms, emulated = [] }: Pick<HostInfoView, 'platforms' | 'emulated'>): string {
+  const native = listed(platforms.filter((platform) => !emulated.includes(platform)));
+  return emulated.length === 0 ? native : `${native} emulated: ${listed(emulated)}`;
+}
+
+function listed(platforms: readonly string[]): string {
   const variants = new Map<string, string[]>();
   for (const platform of platforms) {
     const [os, architecture, ...variant] = platform.split('/');

@@ -204,6 +204,14 @@ describe('kiln host remove', () => {
 });
 
 describe('kiln hosts', () => {
+  it('lists platforms that a host emulates apart from those of its processor', async () => {
+    const emulated = ['linux/arm64', 'linux/s390x'];
+    await cli.pool.report('a', { platforms: ['linux/amd64', 'linux/amd64/v2', ...emulated], emulated });
+    expect((await run('hosts')).out).toContain('linux/amd64(+v2) emulated: linux/arm64,linux/s390x');
+    const [host] = JSON.parse((await run('hosts --json')).out).hosts;
+    expect(host).toMatchObject({ name: 'a', emulated });
+  });
+
   it('shows state, slots, labels, disk and versions, as far as there is room', async () => {
     await cli.pool.report('a', {
       labels: { disk: 'nvme' },

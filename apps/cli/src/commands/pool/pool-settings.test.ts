@@ -53,10 +53,17 @@ describe('the settings of kiln up', () => {
   test('reach the parts of the pool', () => {
     const settings = readPoolSettings({
       ...{ KILN_LIVE_LOG_BYTES: '300000', KILN_LIVE_LOGS_BYTES: '9000000', KILN_LOG_RETENTION_DAYS: '3' },
+      ...{ KILN_MAX_CONTEXT_BYTES: '7000', KILN_MAX_CONTEXT_ENTRIES: '700' },
       ...{ KILN_BUILD_RETENTION_DAYS: '5', KILN_INVENTORY_EVERY_MS: '2000', KILN_LEASE_TTL_MS: '30000' },
     });
     expect(settings).toMatchObject({
-      storage: { liveLogBytes: 300_000, liveLogsBytes: 9_000_000, logRetentionMs: 3 * 86_400_000 },
+      storage: {
+        liveLogBytes: 300_000,
+        liveLogsBytes: 9_000_000,
+        logRetentionMs: 3 * 86_400_000,
+        maxContextBytes: 7_000,
+        maxContextEntries: 700,
+      },
       scheduling: { buildRetentionMs: 5 * 86_400_000 },
       worker: { inventoryEveryMs: 2_000, leaseTtlMs: 30_000 },
     });
@@ -65,5 +72,6 @@ describe('the settings of kiln up', () => {
   test('are refused by name', () => {
     expect(() => readPoolSettings({ KILN_LIVE_LOG_BYTES: '1' })).toThrow('KILN_LIVE_LOG_BYTES');
     expect(() => readPoolSettings({ KILN_LEASE_TTL_MS: '2000' })).toThrow('KILN_LEASE_TTL_MS');
+    expect(() => readPoolSettings({ KILN_MAX_CONTEXT_ENTRIES: '0' })).toThrow('a whole number of at least 1');
   });
 });

@@ -1,23 +1,27 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { removeImages, startPrivateRegistry } from '@kiln/buildkit/testing';
 import { KilnClient } from '@kiln/client';
-import { afterEach, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, onTestFailed, onTestFinished, test } from 'vitest';
 import { runCli } from '../../cli.ts';
+import { cliOfRun } from '../../testing/cli-of-run.ts';
 import { fakeIo } from '../../testing/fake-io.ts';
 import { RealPool } from '../../testing/real-pool.ts';
 
-const MAIN = fileURLToPath(new URL('../../main.ts', import.meta.url));
 const BASE = process.env.KILN_EXAMPLE_DEBIAN_IMAGE ?? 'kiln.local/debian:bookworm-slim';
 
+let main: string;
 let pool: RealPool;
 let dir: string;
 const children: Kiln[] = [];
 
+beforeAll(async () => {
+  main = await cliOfRun();
+});
 beforeEach(async () => {
   pool = await RealPool.start();
   dir = await mkdtemp(join(tmpdir(), 'kiln-worker-'));
@@ -38,7 +42,7 @@ class Kiln {
   #heard: () => void = () => {};
 
   constructor(...args: readonly string[]) {
-    this.#child = spawn(process.execPath, [MAIN, ...args], {
+    this.#child = spawn(process.execPath, [main, ...args], {
       env: { KILN_TOOL_IMAGE: 'kiln.local/tool:1', ...process.env, KILN_DRIVER: 'docker', KILN_LOG_LEVEL: 'info' },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
@@ -115,6 +119,52 @@ test('joins with only a URL and a token, builds with what the API provides, and 
   expect(worker.said).toContain('far is drained; leaving');
   expect(await client().hosts()).toEqual([]);
   expect(await readFile(join(dir, 'data', 'worker.log'), 'utf8')).not.toMatch(/a-join-token|AQEBAQEB/);
+});
+
+test('pulls and pushes with the logins of the machine on which kiln build runs, which are gone with the build', async () => {
+  await using registry = await startPrivateRegistry();
+  const { host, username, password } = registry;
+  const [tag, other] = [`${host}/team/app:1`, `${host}/team/app:2`];
+  onTestFinished(() => removeImages([tag, other]));
+  const home = join(dir, 'home');
+  await mkdir(join(home, '.docker'), { recursive: true });
+  await writeFile(join(home, '.docker/config.json'), JSON.stringify({ credHelpers: { [host]: 'test' } }));
+  await writeFile(
+    join(home, 'docker-credential-test'),
+    `#!/bin/sh\n[ "$1 $(cat)" = 'get ${host}' ] && echo '{"ServerURL":"${host}","Username":"${username}","Secret":"${password}"}'\n`,
+    { mode: 0o755 },
+  );
+  const build = async (dockerfile: string, ...flags: string[]) => {
+    await writeFile(join(home, 'Dockerfile'), dockerfile);
+    const io = fakeIo({ cwd: home, env: { ...pool.env, HOME: home, PATH: `${home}:${process.env.PATH}` } });
+    const code = await runCli(['build', '--push', ...flags, '.'], io);
+    const [view] = (await client().list({ limit: 1 })).builds;
+    expect(io.stderr.text + JSON.stringify(view)).not.toContain(password);
+    return { code, err: io.stderr.text };
+  };
+  const worker = startWorker(...joining());
+  await worker.says('kiln worker: joined');
+
+  const app = `FROM scratch\nCOPY Dockerfile /${host}`;
+  expect(await build(app, '-t', tag, '--no-client-logins')).toMatchObject({
+    code: 1,
+    err: expect.stringContaining(`registry ${host} requires a login, and the build had none: run docker login ${host}`),
+  });
+  expect(await build(app, '-t', tag)).toMatchObject({ code: 0 });
+  expect(await registry.tags('team/app')).toEqual(['1']);
+
+  await removeImages([tag]);
+  const pull = `FROM ${BASE} AS run\nARG SHOWN\nCOPY --from=${tag} /${host} /f\nRUN cat /f; echo "shown: $SHOWN"\nFROM scratch\nCOPY --from=run /f /f`;
+  const pulled = await build(
+    pull,
+    '-t',
+    other,
+    '--no-cache',
+    '--build-arg',
+    `SHOWN=${Buffer.from(password).toString('base64')}`,
+  );
+  expect(pulled).toMatchObject({ code: 0, err: expect.stringContaining('shown: ***') });
+  expect(await pool.state.redis.keys('*:logins')).toEqual([]);
 });
 
 test('exits with 0 when its host is removed, so that nothing restarts it, and at SIGTERM', async () => {

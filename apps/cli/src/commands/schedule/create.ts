@@ -10,7 +10,8 @@ import { gitSourceOf } from '../build/request/git-source.ts';
 import { readSecrets } from '../build/request/secret-flag.ts';
 import { whenText } from './when-text.ts';
 
-const { push, tag, file, target, platform, secret, label, memory, provenance, sbom, attest, pull } = DOCKER_FLAGS;
+const { push, tag, file, target, platform, secret, label, annotation, memory, ulimit, provenance, sbom, attest, pull } =
+  DOCKER_FLAGS;
 const { ref, team, priority, timeout, cpus, weight, dedupe, supersede } = KILN_FLAGS;
 
 export const createCommand = clientCommand(
@@ -40,9 +41,27 @@ export const createCommand = clientCommand(
         help: 'Only warm the caches: no output, batch priority, and the next build replaces one that still waits',
       },
       paused: { kind: 'bool', help: 'Create the schedule paused' },
-      ...{ tag, push, file, target, platform, secret, label, memory, provenance, sbom, attest, pull },
+      ...{
+        tag,
+        push,
+        file,
+        target,
+        platform,
+        secret,
+        label,
+        annotation,
+        memory,
+        ulimit,
+        provenance,
+        sbom,
+        attest,
+        pull,
+      },
       'build-arg': DOCKER_FLAGS['build-arg'],
       'no-cache': DOCKER_FLAGS['no-cache'],
+      'no-cache-filter': DOCKER_FLAGS['no-cache-filter'],
+      'shm-size': DOCKER_FLAGS['shm-size'],
+      'add-host': DOCKER_FLAGS['add-host'],
       ...{ ref, team, priority, timeout, cpus, weight, dedupe, supersede },
       'stored-secret': KILN_FLAGS['stored-secret'],
       mtimes: KILN_FLAGS.mtimes,

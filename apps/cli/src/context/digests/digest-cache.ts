@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { ByteString, Digest } from '@kiln/trees';
-import { type ContextDirectory, eachFile } from '../context-tree.ts';
+import { type ByteString, type Digest, joinBytes } from '@kiln/trees';
+import { type ContextDirectory, directoriesIn, fileNamesIn } from '../context-tree.ts';
 import type { FileState } from '../file-state.ts';
 import { type CacheContent, decodeCache, encodeCache, MAX_CACHE_BYTES, RECORD } from './cache-format.ts';
 import { DirectoryDigests, Fingerprints } from './directory-digests.ts';
@@ -165,11 +165,7 @@ export class DigestCache {
     this.#hasChanged = false;
     // Nobody asks for files of a directory that hasn't changed.
     const { bytes, offsets } = this.#known;
-    if (tree)
-      eachFile(tree, (path) => {
-        const at = offsets.get(path);
-        if (at !== undefined) RECORD.setDay(bytes, at, this.#today);
-      });
+    if (tree) for (const at of offsetsIn(tree, offsets)) RECORD.setDay(bytes, at, this.#today);
     let content = encodeCache(this.#root, this.#records(this.#today - KEPT_DAYS));
     if (content.length > MAX_CACHE_BYTES) content = encodeCache(this.#root, this.#records(this.#today));
     if (content.length > MAX_CACHE_BYTES) return void (await rm(file, { force: true }));
@@ -183,6 +179,15 @@ export class DigestCache {
     }
     for (const record of this.#changes.values()) if (record) yield record;
   }
+}
+
+/** Yields where the records of the files of a context are. */
+function* offsetsIn(root: ContextDirectory, offsets: CacheContent['offsets']): Generator<number> {
+  for (const name of fileNamesIn(root)) {
+    const at = offsets.get(joinBytes(root.path, name));
+    if (at !== undefined) yield at;
+  }
+  for (const directory of directoriesIn(root)) yield* offsetsIn(directory, offsets);
 }
 
 interface Paths {

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { PartStore } from '../../testing/part-store.ts';
 import { encodedContext, sendTo } from '../../testing/send-to.ts';
 import { TempDir } from '../../testing/temp-dir.ts';
+import { type ContextDirectory, directoriesIn } from '../context-tree.ts';
 import { readLocalContext } from '../local-context.ts';
 import { type ReadContext, withStableContext } from '../stable-context.ts';
 import { DigestCache } from './digest-cache.ts';
@@ -27,6 +28,10 @@ async function cached<T>(dir: TempDir, home: TempDir, use: (context: ReadContext
 }
 
 const nothing = async () => {};
+const withAll = (directory: ContextDirectory): ContextDirectory[] => [
+  directory,
+  ...directoriesIn(directory).flatMap(withAll),
+];
 const files = { Dockerfile: '', 'a/b/c': 'one', 'a/b/d': 'two', 'a/e': 'three', 'f/g': 'four', 'f/h': 'five' };
 
 it('looks up no file of a directory in which nothing has changed, and else only those of the directory and its parents', async () => {
@@ -41,6 +46,21 @@ it('looks up no file of a directory in which nothing has changed, and else only 
   // a/b/c is read, and so found nowhere; with it are a/b/d, a/e and the Dockerfile.
   expect(changed.lookedUp).toBe(4);
   expect((await cached(dir, home, nothing)).lookedUp).toBe(0);
+});
+
+it('makes objects only for the files of directories in which something has changed', async () => {
+  await using dir = await TempDir.with(files);
+  await using home = await TempDir.with({});
+  await cached(dir, home, nothing);
+  const opened = async () => {
+    const cache = await DigestCache.open({ home: home.path, root: dir.path, nowMs: Date.now() });
+    const { tree } = await list(dir);
+    await withStableContext({ tree, listAgain: async () => tree, cache, withTimes: false }, nothing);
+    return withAll(tree).flatMap(({ path, packed }) => (packed?.isOpened ? [path as string] : []));
+  };
+  const unchanged = await opened();
+  await writeFile(join(dir.path, 'a/b/c'), 'ONE!');
+  expect({ unchanged, changed: await opened() }).toEqual({ unchanged: [], changed: ['', 'a', 'a/b'] });
 });
 
 it('gives every context the digest that it has without a cache, whatever has changed', async () => {
@@ -140,4 +160,18 @@ it('ignores remembered directories that are damaged or cut off', async () => {
     expect(await cached(dir, home, nothing)).toMatchObject({ digest, lookedUp: 6 });
     expect(await readFile(file)).toEqual(good);
   }
+});
+
+it('knows files with times after the year 2262, which a state of 64 bits has no room for', async () => {
+  await using dir = await TempDir.with({ Dockerfile: '', 'a/b': 'one' });
+  await using home = await TempDir.with({});
+  const late = new Date('2345-06-07T08:09:10Z');
+  await utimes(join(dir.path, 'a/b'), late, late);
+  const first = await cached(dir, home, nothing);
+  expect(await cached(dir, home, nothing)).toEqual({ ...first, lookedUp: 0 });
+  const [, a] = (await list(dir)).tree.children;
+  const b = a?.type === 'directory' ? a.children[0] : undefined;
+  expect(b?.type === 'file' && b.state.mtimeNs).toBe(BigInt(late.getTime()) * 1_000_000n);
+  await utimes(join(dir.path, 'a/b'), late, new Date('2345-06-07T08:09:11Z'));
+  expect((await cached(dir, home, nothing)).lookedUp).toBe(2);
 });

@@ -1,8 +1,9 @@
 import { createHash, hash } from 'node:crypto';
 import type { Digest } from '@kiln/trees';
-import type { ContextDirectory } from '../context-tree.ts';
+import { type ContextDirectory, directoriesIn } from '../context-tree.ts';
+import { PackedWriter } from '../packed-entries.ts';
 
-const MAGIC = Buffer.from('kiln-directories-1\n');
+const MAGIC = Buffer.from('kiln-directories-2\n');
 const SHA256_BYTES = 32;
 const RECORD_BYTES = 2 * SHA256_BYTES;
 const PREFIX = 'sha256:';
@@ -71,57 +72,36 @@ function checksumOf(content: Uint8Array): Buffer {
   return createHash('sha256').update(content).digest();
 }
 
-/** For an entry, besides its name or link target: type, mode, length of the name, and a state or digest. */
-const ENTRY_BYTES = 8 + Math.max(4 * 8, SHA256_BYTES);
-const TYPES = { file: 1, directory: 2, symlink: 3 } as const;
-
 /** Makes the fingerprints of directories. */
 export class Fingerprints {
-  #buffer = Buffer.allocUnsafe(64 * 1024);
-  #view = viewOf(this.#buffer);
+  readonly #writer = new PackedWriter();
 
   /**
    * Returns a digest, in hexadecimal, of everything that the digest of a directory depends on: names, types and modes, the states of its files, the targets
    * of its links, and the digests of its directories. Undefined if a directory has no digest yet, or a file isn't one of the file system.
    */
-  of({ children }: ContextDirectory): string | undefined {
-    let at = 0;
-    for (const child of children) {
-      const text = child.type === 'symlink' ? child.target : '';
-      this.#grow(at + ENTRY_BYTES + child.name.length + text.length);
-      const view = this.#view;
-      view.setUint8(at, TYPES[child.type]);
-      view.setUint16(at + 1, child.type === 'symlink' ? text.length : child.mode);
-      view.setUint16(at + 3, child.name.length);
-      at += 5;
-      at += this.#buffer.write(child.name, at, 'latin1');
-      if (child.type === 'symlink') at += this.#buffer.write(text, at, 'latin1');
-      else if (child.type === 'directory') {
-        if (child.digest === undefined) return undefined;
-        at += this.#buffer.write(child.digest.slice(PREFIX.length), at, 'hex');
-      } else {
-        if ('bytes' in child.content) return undefined;
-        const { sizeBytes, mtimeNs, ctimeNs, inode } = child.state;
-        view.setFloat64(at, sizeBytes);
-        // Of more than 64 bits it keeps the lower ones: two times that it can't tell apart are centuries from each other.
-        view.setBigInt64(at + 8, mtimeNs);
-        view.setBigInt64(at + 16, ctimeNs);
-        view.setBigInt64(at + 24, inode);
-        at += 32;
-      }
+  of(directory: ContextDirectory): string | undefined {
+    const { packed } = directory;
+    const bytes = packed && !packed.isOpened ? packed.bytes : this.#packed(directory);
+    const digests: string[] = [];
+    for (const { digest } of directoriesIn(directory)) {
+      if (digest === undefined) return undefined;
+      digests.push(digest.slice(PREFIX.length));
     }
-    return hash('sha256', this.#buffer.subarray(0, at), 'hex');
+    if (!bytes) return undefined;
+    if (digests.length === 0) return hash('sha256', bytes, 'hex');
+    return createHash('sha256').update(bytes).update(digests.join(''), 'hex').digest('hex');
   }
 
-  #grow(bytes: number): void {
-    if (bytes <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(bytes, 2 * this.#buffer.length));
-    this.#buffer.copy(larger);
-    this.#buffer = larger;
-    this.#view = viewOf(larger);
+  #packed({ children }: ContextDirectory): Buffer | undefined {
+    const writer = this.#writer;
+    writer.clear();
+    for (const child of children) {
+      if (child.type === 'directory') writer.addDirectory(child);
+      else if (child.type === 'symlink') writer.addLink(child.name, child.target, child);
+      else if ('bytes' in child.content) return undefined;
+      else writer.addFile(child.name, child.mode, child.state);
+    }
+    return writer.bytes;
   }
-}
-
-function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
-  return new DataView(buffer, byteOffset, length);
 }

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { type ByteString, joinBytes } from '@kiln/trees';
-import type { ContextDirectory, ContextFile } from '../context-tree.ts';
+import { type ContextDirectory, type ContextFile, directoriesIn } from '../context-tree.ts';
 import { ContextChanged, cannotRead } from '../read-errors.ts';
 import type { SystemPath } from '../system-path.ts';
 import type { DigestCache } from './digest-cache.ts';
@@ -25,7 +25,7 @@ export async function hashContext(
 ): Promise<number> {
   const changed: ContextDirectory[] = [];
   const visit = (directory: ContextDirectory): void => {
-    for (const child of directory.children) if (child.type === 'directory') visit(child);
+    for (const child of directoriesIn(directory)) visit(child);
     directory.digest = cache.findDirectory(directory);
     if (directory.digest === undefined) changed.push(directory);
   };

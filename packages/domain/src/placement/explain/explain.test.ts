@@ -81,6 +81,7 @@ describe('verdicts', () => {
       .host('cordoned', { cordoned: true }, { app: 1 })
       .host('draining', { draining: true })
       .host('arm', { platforms: ['linux/arm64'] })
+      .host('emulator', { platforms: ['linux/arm64', 'linux/amd64'], emulated: ['linux/amd64'] }, { app: 1 })
       .host('spinning', { labels: { disk: 'spinning' } })
       .host('open', { trust: ['untrusted'] })
       .host('no-slot', { slots: 0 })
@@ -95,6 +96,7 @@ describe('verdicts', () => {
       cordoned: 'cordoned',
       draining: 'draining',
       arm: 'platform_missing',
+      emulator: 'would_emulate',
       'no-slot': 'too_small',
       open: 'trust_missing',
       lost: 'lost_it_before',

@@ -101,7 +101,7 @@ function extrasOf(pass: Pass, group: PendingGroup, { host, runMs, held }: Weighe
 
 /** Returns the verdict on a host that wasn't weighed. */
 function roughVerdict(pass: Pass, { hosts, weight }: PendingGroup, host: PoolHost): Verdict {
-  if (!pass.fitting(hosts).has(host)) return hosts.ruledOut(host) ?? 'lost_it_before';
+  if (!pass.fitting(hosts).has(host)) return hosts.ruledOut(host);
   return pass.timeline(host).freeNow < weight ? 'full' : 'costs_others';
 }
 

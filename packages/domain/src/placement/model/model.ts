@@ -16,7 +16,10 @@ export interface PendingBuild {
   readonly createdAt: number;
   /** Slots that the build takes. */
   readonly weight: number;
+  /** Platforms that its host must run, natively or by emulation. */
   readonly platforms: readonly string[];
+  /** Whether it may run nothing for those platforms, so that any host may do if none has them. Default: false. */
+  readonly platformsUnsure?: boolean | undefined;
   /** Labels that a host must have to take the build. */
   readonly hostLabels: Readonly<Record<string, string>>;
   readonly trust: Trust;
@@ -36,7 +39,10 @@ export interface PendingBuild {
 export interface HostView {
   readonly name: string;
   readonly slots: number;
+  /** Those whose programs it runs. */
   readonly platforms: readonly string[];
+  /** Those of them that it only emulates, which is much slower. Default: none. */
+  readonly emulated?: readonly string[] | undefined;
   readonly labels: Readonly<Record<string, string>>;
   /** Trust classes it has builders for: builds of different trust never share one. */
   readonly trust: readonly Trust[];

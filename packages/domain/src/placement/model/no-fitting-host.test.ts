@@ -34,6 +34,18 @@ describe('a build that no host could take is told what is missing and what there
       'no host builds linux/s390x; the pool has linux/amd64 on a and linux/arm64 on b',
     ],
     [
+      'platform, where the host lists variants',
+      ARM,
+      [host('a', { platforms: ['linux/amd64', 'linux/amd64/v2', 'linux/386'] })],
+      'no host builds linux/arm64; the pool has linux/amd64, linux/386 on a',
+    ],
+    [
+      'variant of a platform',
+      { platforms: ['linux/amd64/v4'] },
+      [host('a', { platforms: ['linux/amd64', 'linux/amd64/v2'] })],
+      'no host builds linux/amd64/v4; the pool has linux/amd64, linux/amd64/v2 on a',
+    ],
+    [
       'label with another value',
       { hostLabels: { disk: 'nvme' } },
       [host('a', { labels: { disk: 'ssd' } }), host('b')],

@@ -71,7 +71,7 @@ function needsOf({ repo, weight, platforms, hostLabels, trust, cacheMode = 'warm
       name: platform,
       missing: `no host builds ${platform}`,
       isMetBy: (host: HostView) => host.platforms.includes(platform),
-      instead: (host: HostView) => host.platforms.join(', '),
+      instead: (host: HostView) => comparable(platform, host.platforms).join(', '),
     })),
     ...Object.entries(hostLabels).map(([label, value]) => ({
       name: `the label ${label}=${value}`,
@@ -104,6 +104,12 @@ function needsOf({ repo, weight, platforms, hostLabels, trust, cacheMode = 'warm
       instead: (host) => slotsText(host.slots),
     },
   ];
+}
+
+/** Returns the platforms to name beside one that is missing: variants only beside a variant. */
+function comparable(missing: string, platforms: readonly string[]): readonly string[] {
+  const isBase = (platform: string) => platform.split('/').length < 3;
+  return isBase(missing) ? platforms.filter(isBase) : platforms;
 }
 
 function modesOf({ cacheModes = OLDEST_MODES }: HostView): readonly string[] {

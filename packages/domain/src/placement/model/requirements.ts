@@ -15,6 +15,7 @@ export const RULED_OUT = [
   'other_domain',
   'domain_away',
   'too_small',
+  'would_emulate',
   'lost_it_before',
 ] as const;
 export type RuledOut = (typeof RULED_OUT)[number];
@@ -37,6 +38,11 @@ export function ruleOut(needs: Needs, host: HostView): RuledOut | undefined {
   if (isolated) return isolated;
   if (needs.weight > host.slots) return 'too_small';
   return needs.lostOn.includes(host.name) ? 'lost_it_before' : undefined;
+}
+
+/** Returns how many of the platforms that a build needs the host only emulates. Those that emulate fewer are preferred. */
+export function emulationsFor({ platforms }: Pick<Needs, 'platforms'>, { emulated = [] }: HostView): number {
+  return platforms.filter((platform) => emulated.includes(platform)).length;
 }
 
 function ruleOutDomain(

@@ -1,6 +1,6 @@
 import type { Trust } from '../../access/principal.ts';
 import type { PendingBuild } from '../model/model.ts';
-import { type RuledOut, ruleOut } from '../model/requirements.ts';
+import { emulationsFor, type RuledOut, ruleOut } from '../model/requirements.ts';
 import type { HostTable } from './host-table.ts';
 import type { PoolHost } from './pool-host.ts';
 
@@ -41,27 +41,37 @@ export class HostClass {
       this.#counts.clear();
       for (const host of hosts.all.values()) {
         if (fitting.has(host)) continue;
-        const verdict = this.ruledOut(host) ?? 'lost_it_before';
+        const verdict = this.ruledOut(host);
         this.#counts.set(verdict, (this.#counts.get(verdict) ?? 0) + 1);
       }
     }
     return this.#counts;
   }
 
-  /** Returns what rules the host out, if anything. */
-  ruledOut(host: PoolHost): RuledOut | undefined {
-    return ruleOut(this.#like, host.view);
+  /** Returns what rules out a host that isn't one of the fitting ones. */
+  ruledOut(host: PoolHost): RuledOut {
+    return ruleOut(this.#like, host.view) ?? 'would_emulate';
   }
 }
 
-/** A host that lost the build before is the last resort rather than ruled out: a pool may have no other host. */
+/**
+ * A host that lost the build before is the last resort rather than ruled out: a pool may have no other host. Of several, those that emulate least fit,
+ * even if they are busy: emulation takes many times as long.
+ */
 function fittingHosts(like: PendingBuild, hosts: Iterable<PoolHost>): Set<PoolHost> {
-  const fresh = new Set<PoolHost>();
-  const lastResort = new Set<PoolHost>();
+  const fresh: PoolHost[] = [];
+  const lastResort: PoolHost[] = [];
   for (const host of hosts) {
     const ruledOut = ruleOut(like, host.view);
-    if (ruledOut === undefined) fresh.add(host);
-    else if (ruledOut === 'lost_it_before') lastResort.add(host);
+    if (ruledOut === undefined) fresh.push(host);
+    else if (ruledOut === 'lost_it_before') lastResort.push(host);
   }
-  return fresh.size > 0 ? fresh : lastResort;
+  return leastEmulating(like, fresh.length > 0 ? fresh : lastResort);
+}
+
+function leastEmulating(like: PendingBuild, hosts: readonly PoolHost[]): Set<PoolHost> {
+  if (like.platforms.length === 0) return new Set(hosts);
+  const counts = hosts.map(({ view }) => emulationsFor(like, view));
+  const least = counts.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+  return new Set(hosts.filter((_, i) => counts[i] === least));
 }

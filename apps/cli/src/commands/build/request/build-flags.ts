@@ -1,5 +1,5 @@
 import { CACHE_MODES, CACHE_SCOPES, PRIORITIES } from '@kiln/domain';
-import type { FlagTable } from '../../../framework/flags.ts';
+import type { FlagSpec, FlagTable } from '../../../framework/flags.ts';
 import { CONNECTION_FLAGS } from '../../../server/find-server.ts';
 
 /** Flags with the names and meanings of `docker buildx build`. */
@@ -37,6 +37,7 @@ export const DOCKER_FLAGS = {
     help: 'Destination: type=local,dest=DIR; type=tar,dest=FILE; type=registry; type=image,push=true; type=docker (same as --load); type=cacheonly',
   },
   'no-cache': { kind: 'bool', help: 'Run every step, with empty cache mounts' },
+  'no-cache-filter': { kind: 'list', value: 'STAGE', help: 'Run every step of this stage (repeatable)' },
   'cache-from': {
     kind: 'list',
     value: 'REF|type=…',
@@ -49,10 +50,22 @@ export const DOCKER_FLAGS = {
   },
   pull: { kind: 'bool', help: 'Pull newer versions of base images' },
   label: { kind: 'list', value: 'KEY=VALUE', help: 'Label of the image (repeatable)' },
+  annotation: {
+    kind: 'list',
+    value: '[LEVEL:]KEY=VALUE',
+    help: 'Annotation of the image; LEVEL: manifest (the default), index, manifest-descriptor or index-descriptor, or several with commas, each with [PLATFORM] if needed (repeatable)',
+  },
   provenance: { kind: 'text', value: 'BOOL|mode=…', help: 'Provenance attestation' },
   sbom: { kind: 'text', value: 'BOOL|generator=…', help: 'SBOM attestation' },
   attest: { kind: 'list', value: 'type=…', help: 'Attestation: type=provenance,… or type=sbom,… (repeatable)' },
   memory: { kind: 'text', short: 'm', value: 'BYTES', help: 'Memory limit of RUN containers, such as 512m or 2g' },
+  'shm-size': { kind: 'text', value: 'BYTES', help: 'Size of /dev/shm in RUN steps, such as 128m' },
+  ulimit: {
+    kind: 'list',
+    value: 'NAME=SOFT[:HARD]',
+    help: 'Resource limit of processes in RUN steps, such as nofile=1024:2048 (repeatable)',
+  },
+  'add-host': { kind: 'list', value: 'HOST:IP', help: 'Address of a host name in RUN steps (repeatable)' },
   'metadata-file': { kind: 'text', value: 'FILE', help: "Write the build's metadata to a file, as JSON" },
   iidfile: { kind: 'text', value: 'FILE', help: "Write the image's ID to a file" },
   progress: {
@@ -95,6 +108,15 @@ export const KILN_FLAGS = {
     value: '[ID=]NAME',
     help: 'Secret stored with kiln secret set, for RUN --mount=type=secret,id=ID (default ID: NAME; repeatable)',
   },
+  'no-client-logins': {
+    kind: 'bool',
+    help: "Don't send this machine's logins to the registries that the build names; same as KILN_CLIENT_LOGINS=off",
+  },
+  'client-login': {
+    kind: 'list',
+    value: 'REGISTRY',
+    help: "Send this machine's login to a registry that only the Dockerfile of a git source or tar names (repeatable)",
+  },
   ref: { kind: 'text', value: 'REF', help: 'Branch, tag or commit of a git source' },
   team: { kind: 'text', value: 'NAME', help: 'Team that the build belongs to (default: $KILN_TEAM)' },
   priority: { kind: 'text', value: 'CLASS', help: `${PRIORITIES.join(', ')} (default: normal)` },
@@ -135,41 +157,65 @@ export const KILN_FLAGS = {
   },
 } as const satisfies FlagTable;
 
+/** A flag of buildx without an effect in Kiln, and why. */
+export interface DecidedFlag extends FlagSpec {
+  readonly why: string;
+  /** Values that ask for what Kiln does anyway, so that the flag needs no decision. */
+  readonly harmless?: readonly string[];
+}
+
+const LIMITS = 'use --memory and --cpus';
+
 /** Flags of buildx that don't apply to a pool and don't affect the result. They are ignored with a warning. */
 export const IGNORED_FLAGS = {
-  builder: { kind: 'text' },
-  'cgroup-parent': { kind: 'text' },
-  compress: { kind: 'bool' },
-  'disable-content-trust': { kind: 'bool' },
-  'force-rm': { kind: 'bool' },
-  rm: { kind: 'bool' },
-  debug: { kind: 'bool', short: 'D' },
-} as const satisfies FlagTable;
+  builder: { kind: 'text', why: 'Kiln chooses the host and its builder' },
+  'cgroup-parent': { kind: 'text', why: 'the operator of a host chooses the cgroup of its builders' },
+  compress: { kind: 'bool', why: 'Kiln compresses what it sends where that helps' },
+  debug: { kind: 'bool', short: 'D', why: 'the logs of the server and its hosts have the details' },
+  'disable-content-trust': { kind: 'bool', why: 'BuildKit does not verify content trust' },
+  'force-rm': { kind: 'bool', why: 'BuildKit leaves no containers behind' },
+  rm: { kind: 'bool', why: 'BuildKit leaves no containers behind' },
+  root: { kind: 'text', why: 'Kiln starts no buildx server' },
+  'server-config': { kind: 'text', why: 'Kiln starts no buildx server' },
+} as const satisfies Readonly<Record<string, DecidedFlag>>;
 
 /** Flags of buildx that Kiln doesn't support and that affect the result. They are refused. */
 export const REFUSED_FLAGS = {
-  'add-host': { kind: 'list' },
-  allow: { kind: 'list' },
-  annotation: { kind: 'list' },
-  call: { kind: 'text' },
-  check: { kind: 'bool' },
-  'cpu-period': { kind: 'text' },
-  'cpu-quota': { kind: 'text' },
-  'cpu-shares': { kind: 'text' },
-  'cpuset-cpus': { kind: 'text' },
-  'cpuset-mems': { kind: 'text' },
-  isolation: { kind: 'text' },
-  'memory-swap': { kind: 'text' },
-  network: { kind: 'text' },
-  'no-cache-filter': { kind: 'list' },
-  policy: { kind: 'list' },
-  print: { kind: 'text' },
-  'security-opt': { kind: 'list' },
-  'shm-size': { kind: 'text' },
-  squash: { kind: 'bool' },
-  ssh: { kind: 'list' },
-  ulimit: { kind: 'list' },
-} as const satisfies FlagTable;
+  allow: {
+    kind: 'list',
+    why: 'hosts grant no entitlements; RUN steps that need privileges belong into a job of their own',
+  },
+  call: { kind: 'text', harmless: ['build'], why: 'hosts only build; use docker buildx build --call on this machine' },
+  check: { kind: 'bool', why: 'hosts only build; use docker buildx build --check on this machine' },
+  'cpu-period': { kind: 'text', why: LIMITS },
+  'cpu-quota': { kind: 'text', why: LIMITS },
+  'cpu-shares': { kind: 'text', why: LIMITS },
+  'cpuset-cpus': { kind: 'text', why: LIMITS },
+  'cpuset-mems': { kind: 'text', why: LIMITS },
+  isolation: { kind: 'text', harmless: ['default', ''], why: 'hosts run Linux, which has only the default' },
+  'memory-swap': { kind: 'text', why: LIMITS },
+  network: {
+    kind: 'text',
+    harmless: ['default', ''],
+    why: 'the operator of a host sets the network of its builders; a step without network is RUN --network=none',
+  },
+  policy: {
+    kind: 'list',
+    why: 'hosts evaluate no policies; the operator sets which registries and frontends are allowed',
+  },
+  print: { kind: 'text', why: 'hosts only build; use docker buildx build --print on this machine' },
+  'security-opt': { kind: 'list', why: 'BuildKit has no such options' },
+  squash: { kind: 'bool', why: 'BuildKit cannot squash; COPY --from the stage into one that begins with FROM scratch' },
+  ssh: {
+    kind: 'list',
+    why: 'no agent is forwarded to the hosts; pass a deploy key or a token with --secret, or clone over https://',
+  },
+} as const satisfies Readonly<Record<string, DecidedFlag>>;
+
+/** Kiln's own flags with the name of a flag of buildx, and what buildx means by it. */
+export const RENAMED_FLAGS = {
+  detach: 'buildx detaches from its server, which Kiln doesn’t start; here, the command ends after the submission',
+} as const satisfies Partial<Record<keyof typeof KILN_FLAGS, string>>;
 
 /** All flags that `kiln build` knows. */
 export const BUILD_FLAGS = {

@@ -88,6 +88,34 @@ describe('buildRequestOf', () => {
     });
   });
 
+  it('turns the flags for RUN steps and annotations into a request that the API accepts', () => {
+    const request = requestOf(
+      ...['--add-host', 'db:10.0.0.1', '--add-host', 'six=[::1]', '--add-host', 'x:fe80::1'],
+      ...['--shm-size', '128m', '--ulimit', 'nofile=10', '--ulimit', 'nofile=100:-1', '--ulimit', 'core=0:1'],
+      ...['--no-cache-filter', 'a,b', '--no-cache-filter', 'b'],
+      ...['--annotation', 'k=v=w', '--annotation', 'index,manifest[linux/arm64]:org.x/y=a b'],
+    );
+    expect(buildRequest.parse(request)).toMatchObject({
+      extraHosts: [
+        { host: 'db', ip: '10.0.0.1' },
+        { host: 'six', ip: '::1' },
+        { host: 'x', ip: 'fe80::1' },
+      ],
+      resources: {
+        shmSizeBytes: 128 * 1024 * 1024,
+        ulimits: [
+          { name: 'nofile', soft: 100, hard: -1 },
+          { name: 'core', soft: 0, hard: 1 },
+        ],
+      },
+      noCacheFilter: ['a', 'b'],
+      annotations: ['k=v=w', 'index,manifest[linux/arm64]:org.x/y=a b'],
+    });
+    // A worker of an older version refuses what it doesn't know, so nothing is sent that wasn't asked for.
+    expect(Object.keys(requestOf())).not.toEqual(expect.arrayContaining(['annotations']));
+    expect(requestOf().resources).toEqual({});
+  });
+
   it('parses --attest', () => {
     expect(requestOf('--attest', 'type=provenance,mode=min', '--attest', 'type=sbom,disabled=true')).toMatchObject({
       provenance: 'mode=min',
@@ -106,6 +134,10 @@ describe('buildRequestOf', () => {
     ['--weight', '0', 'expected a whole number from 1 to 64'],
     ['--weight', '1.5', 'expected a whole number from 1 to 64'],
     ['--host-label', '=x', '--host-label: got "=x", expected KEY=VALUE'],
+    ['--add-host', 'db', '--add-host: got "db", expected HOST:IP'],
+    ['--add-host', 'db:host-gateway', 'give the address itself'],
+    ['--ulimit', 'nofile', '--ulimit: got "nofile", expected NAME=SOFT[:HARD]'],
+    ['--shm-size', 'lots', '--shm-size: got "lots", expected a size'],
     ['--attest', 'type=x', 'expected type=provenance'],
     ['--build-arg', '=x', 'expected KEY=VALUE'],
   ])('refuses %s %s', (flag, value, message) => {
@@ -260,7 +292,14 @@ describe('buildxWarnings', () => {
     expect(warn('--network=default', '--call', 'build', '--squash=false', '--tag', 'x')).toEqual([]);
   });
 
-  it.each([['--ssh', 'default'], ['--network', 'host'], ['--add-host', 'a:1'], ['--check']])(
+  it.each([
+    [['--ssh', 'default'], 'no agent is forwarded to the hosts; pass a deploy key or a token with --secret'],
+    [['--squash'], 'BuildKit cannot squash; COPY --from the stage'],
+  ])('says why %j is refused, and what to do instead', (args, why) => {
+    expect(() => warn(...args)).toThrow(`${args[0]} is not supported: ${why}`);
+  });
+
+  it.each([['--ssh', 'default'], ['--network', 'host'], ['--allow', 'network.host'], ['--check']])(
     'refuses %s, which would change the result',
     (...args) => {
       expect(() => warn(...args)).toThrow(`${args[0]} is not supported`);

@@ -5,6 +5,7 @@ import type { FlagValues } from '../../../framework/flags.ts';
 import type { DOCKER_FLAGS, KILN_FLAGS } from './build-flags.ts';
 import { cacheOf } from './cache-flags.ts';
 import type { OutputPlan } from './output-flag.ts';
+import { extraHosts, stages, ulimits } from './run-flags.ts';
 import { attestation, attestFlag, buildArgs, durationSeconds, labels, memoryBytes, platforms } from './values.ts';
 
 const MAX_WEIGHT = 64;
@@ -13,18 +14,8 @@ export type BuildFlags = FlagValues<typeof DOCKER_FLAGS & typeof KILN_FLAGS>;
 
 /** Flags that don't go into the request as they are. */
 type OtherFlags =
-  | (
-      | 'file'
-      | 'build-context'
-      | 'secret'
-      | 'push'
-      | 'load'
-      | 'output'
-      | 'metadata-file'
-      | 'iidfile'
-      | 'progress'
-      | 'quiet'
-    )
+  | ('file' | 'secret' | 'push' | 'load' | 'output' | 'metadata-file' | 'iidfile' | 'progress' | 'quiet')
+  | ('build-context' | 'no-client-logins' | 'client-login')
   | ('repo' | 'ref' | 'detach' | 'json' | 'idempotency-key');
 export type RequestFlags = Omit<BuildFlags, OtherFlags>;
 
@@ -54,7 +45,10 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
     platforms: platforms(flags.platform),
     tags: [...new Set([...flags.tag, ...plan.names])],
     output: { type: plan.output },
+    ...(flags.annotation.length > 0 && { annotations: [...flags.annotation] }),
     noCache: flags['no-cache'] ?? false,
+    ...(flags['no-cache-filter'].length > 0 && { noCacheFilter: stages(flags['no-cache-filter']) }),
+    ...(flags['add-host'].length > 0 && { extraHosts: extraHosts(flags['add-host']) }),
     pull: flags.pull ?? false,
     ...(cache && { cache }),
     ...(flags.timeout !== undefined && { timeoutSeconds: durationSeconds('--timeout', flags.timeout) }),
@@ -75,6 +69,8 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
     resources: {
       ...(flags.memory !== undefined && { memoryBytes: memoryBytes('--memory', flags.memory) }),
       ...(flags.cpus !== undefined && { cpus: cpus(flags.cpus) }),
+      ...(flags['shm-size'] !== undefined && { shmSizeBytes: memoryBytes('--shm-size', flags['shm-size']) }),
+      ...(flags.ulimit.length > 0 && { ulimits: ulimits(flags.ulimit) }),
     },
     ...attestations(flags),
   };

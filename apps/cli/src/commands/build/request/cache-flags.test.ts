@@ -64,8 +64,16 @@ it.each([
   [['--cache-from', 'type=registry'], '--cache-from type=registry: ref: got "", expected an image reference'],
   [['--cache-from', 'a@sha256:1'], 'ref: got "a@sha256:1", expected an image reference'],
   [['--cache-to', 'type=registry,ref=a,mode=all'], 'mode: got "all", expected min or max'],
-  [['--cache-to', 'type=registry,ref=a,compression=zstd'], 'compression= is not supported for type=registry'],
-  [['--cache-to', 'type=s3,region=r'], '--cache-to type=s3,region=r: bucket= is required for type=s3'],
+  [
+    ['--cache-to', 'type=registry,ref=a,compression=zstd'],
+    'compression: got "zstd", expected no such attribute; type=registry has ref, mode',
+  ],
+  [['--cache-from', 'ref=a,compression=zstd'], 'expected no such attribute; type=registry has ref'],
+  [['--cache-to', 'type=s3,region=r'], '--cache-to type=s3,region=r: bucket: got "", expected the name of a bucket'],
+  [
+    ['--cache-to', 'type=s3,bucket=b,region=r,use_path_style=maybe'],
+    'use_path_style: got "maybe", expected true or false',
+  ],
   [
     ['--cache-to', 'type=s3,bucket=b,region=r,secret_access_key=x'],
     '--cache-to: secret_access_key= is not supported, because it would be shown; use --secret id=AWS_SECRET_ACCESS_KEY',

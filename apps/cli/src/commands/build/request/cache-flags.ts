@@ -70,10 +70,19 @@ function location(flag: Flag, text: string): Location {
   const read =
     type === 'registry' ? registry(flag, text, attributes) : type === 's3' ? s3(flag, text, attributes) : undefined;
   if (!read) throw badFlag(flag, text, `${EXPECTED}${WHY_NOT[type] ?? ''}`);
-  const [left] = attributes.keys();
-  if (left !== undefined) throw new UsageError(`${flag} ${text}: ${left}= is not supported for type=${type}`);
-  return read;
+  const [left] = attributes;
+  if (!left) return read;
+  const [name, value] = left;
+  const known = flag === '--cache-to' ? [...KNOWN[read.type], 'mode'] : KNOWN[read.type];
+  throw new UsageError(
+    `${flag} ${text}: ${name}: got ${JSON.stringify(value)}, expected no such attribute; type=${type} has ${known.join(', ')}`,
+  );
 }
+
+const KNOWN: Readonly<Record<Location['type'], readonly string[]>> = {
+  registry: ['ref'],
+  s3: ['bucket', 'region', 'name', 'prefix', 'endpoint_url', 'use_path_style'],
+};
 
 const WHY_NOT: Readonly<Record<string, string>> = {
   local: '; to keep caches in Kiln’s own store, use --cache archive',
@@ -94,8 +103,10 @@ function registry(flag: Flag, text: string, attributes: Map<string, string>): Lo
 function s3(flag: Flag, text: string, attributes: Map<string, string>): Location {
   const need = (name: string) => {
     const value = take(attributes, name);
-    if (!value) throw new UsageError(`${flag} ${text}: ${name}= is required for type=s3`);
-    return value;
+    if (value) return value;
+    throw new UsageError(
+      `${flag} ${text}: ${name}: got ${JSON.stringify(value ?? '')}, expected the name of a ${name}`,
+    );
   };
   for (const [name, id] of Object.entries(S3_SECRETS)) {
     if (attributes.has(name))
@@ -113,7 +124,7 @@ function s3(flag: Flag, text: string, attributes: Map<string, string>): Location
     ...(name !== undefined && { name }),
     ...(prefix !== undefined && { prefix }),
     ...(endpointUrl !== undefined && { endpointUrl }),
-    ...(pathStyle !== undefined && { usePathStyle: /^(?:1|t|true)$/i.test(pathStyle) }),
+    ...(pathStyle !== undefined && { usePathStyle: trueOrFalse(flag, text, pathStyle) }),
     ...modeOf(flag, text, attributes),
   };
 }
@@ -125,6 +136,13 @@ function modeOf(flag: Flag, text: string, attributes: Map<string, string>): { mo
     throw new UsageError(`${flag} ${text}: mode: got ${JSON.stringify(mode)}, expected min or max`);
   // Only an export has a mode; buildx ignores it for an import, too.
   return flag === '--cache-to' ? { mode } : {};
+}
+
+/** The spellings that buildx takes. @throws UsageError */
+function trueOrFalse(flag: Flag, text: string, value: string): boolean {
+  if (/^(?:1|t|true)$/i.test(value)) return true;
+  if (/^(?:0|f|false)$/i.test(value)) return false;
+  throw new UsageError(`${flag} ${text}: use_path_style: got ${JSON.stringify(value)}, expected true or false`);
 }
 
 function take(attributes: Map<string, string>, key: string): string | undefined {

@@ -37,6 +37,17 @@ export function planOutput(flags: {
   return given?.plan ?? { output: 'none', names: [] };
 }
 
+/** Says what becomes of an image that was named, but not sent anywhere, as buildx does. */
+export function outputWarnings(
+  { output }: OutputPlan,
+  flags: { readonly tag: readonly string[]; readonly output: readonly string[] },
+): string[] {
+  if (output !== 'none' || flags.tag.length === 0 || flags.output.length > 0) return [];
+  return [
+    'no output is given, so the image stays in the build cache; --push pushes it, --load loads it into an engine',
+  ];
+}
+
 interface ParsedOutput {
   readonly plan: OutputPlan;
   readonly isImage: boolean;

@@ -2,7 +2,12 @@ import { resolve } from 'node:path';
 import type { ContextUpload } from '@kiln/client';
 import type { BuildRequestInput } from '@kiln/contracts';
 import type { ContextDirectory } from '../../../context/context-tree.ts';
-import { directoryName, dockerfileContext, readLocalContext } from '../../../context/local-context.ts';
+import {
+  directoryName,
+  dockerfileContext,
+  type LocalContext,
+  readLocalContext,
+} from '../../../context/local-context.ts';
 import { UsageError } from '../../../io/errors.ts';
 import type { Io } from '../../../io/output.ts';
 import { gitSourceOf } from './git-source.ts';
@@ -11,6 +16,8 @@ import { gitSourceOf } from './git-source.ts';
 export interface BuildSource {
   readonly source: BuildRequestInput['source'];
   readonly dockerfile: string | undefined;
+  /** What the Dockerfile is, if it is on this machine and not in a tar. */
+  readonly dockerfileContent?: LocalContext['dockerfileContent'];
   /** A tar that is passed on. */
   readonly tar?: Omit<ContextUpload, 'onProgress'>;
   /** A directory that is sent as a tree. */
@@ -29,18 +36,30 @@ export interface ContextToSend {
 export interface SourceOptions {
   readonly operand: string;
   readonly file: string | undefined;
+  /** A Dockerfile that is in no file. */
+  readonly dockerfileText?: string | undefined;
   readonly ref: string | undefined;
   readonly repo: string | undefined;
   readonly io: Io;
 }
 
 /** Reads the context operand: a git URL, `-` for a tar on standard input, or a directory. @throws UsageError */
-export async function readSource({ operand, file, ref, repo, io }: SourceOptions): Promise<BuildSource> {
+export async function readSource({
+  operand,
+  file,
+  dockerfileText,
+  ref,
+  repo,
+  io,
+}: SourceOptions): Promise<BuildSource> {
   const git = gitSourceOf(operand, ref);
   if (git) {
     if (repo !== undefined)
       throw new UsageError('--repo cannot be combined with a git source, which is named by its URL');
-    if (file === '-') throw new UsageError('-f - cannot be combined with a git source');
+    if (file === '-' || dockerfileText !== undefined)
+      throw new UsageError(
+        'a Dockerfile that is not in the repository (-f -, dockerfile-inline) cannot be combined with a git source',
+      );
     return { source: git, dockerfile: file };
   }
   if (ref !== undefined) throw new UsageError('--ref requires a git URL as the context');
@@ -50,15 +69,17 @@ export async function readSource({ operand, file, ref, repo, io }: SourceOptions
     path: operand,
     dockerfile: file === '-' ? undefined : file,
     ...(file === '-' && { dockerfileText: await readDockerfile(io) }),
+    ...(dockerfileText !== undefined && { dockerfileText: Buffer.from(dockerfileText) }),
   };
   const directory = resolve(io.cwd, operand);
   // Git answers while the directory is walked.
-  const [{ root, dockerfile, tree, skipped }, name] = await Promise.all([
+  const [{ root, dockerfile, dockerfileContent, tree, skipped }, name] = await Promise.all([
     readLocalContext(options),
     repo ?? nameOf(directory),
   ]);
   const listAgain = async () => (await readLocalContext(options)).tree;
-  return { source: { type: 'upload', name }, dockerfile, context: { root, tree, listAgain, skipped } };
+  const context = { root, tree, listAgain, skipped };
+  return { source: { type: 'upload', name }, dockerfile, dockerfileContent, context };
 }
 
 /** Loads what calls git only for those who don't give a name. */
@@ -80,8 +101,13 @@ async function fromPipe(file: string | undefined, repo: string | undefined, io: 
   }
   if (file !== undefined)
     throw new UsageError(`-f ${file}: standard input is not a tar, so it does not contain the file`);
-  const { dockerfile, tree } = dockerfileContext(piped.text);
-  return { source, dockerfile, context: { root: '', tree, listAgain: async () => tree, skipped: [] } };
+  const { dockerfile, dockerfileContent, tree } = dockerfileContext(piped.text);
+  return {
+    source,
+    dockerfile,
+    dockerfileContent,
+    context: { root: '', tree, listAgain: async () => tree, skipped: [] },
+  };
 }
 
 async function readDockerfile(io: Io): Promise<Uint8Array> {

@@ -1,3 +1,4 @@
+import { KilnProblem } from '@kiln/client';
 import type { BuildRequestInput, BuildView } from '@kiln/contracts';
 import type { GivenContext } from '../request/context-flag.ts';
 import type { BuildSource } from '../request/source.ts';
@@ -16,9 +17,27 @@ export interface SubmitOptions {
  * wait for the answer: the build may have been accepted, and canceling it takes its id.
  */
 export async function submit(options: SubmitOptions, deps: SubmitDeps): Promise<BuildView> {
-  const { source, idempotencyKey } = options;
   const request = await withContexts(options, deps);
-  if (source.tar) return (await import('./submit-tar.ts')).submitTar(source.tar, { request, idempotencyKey }, deps);
+  const { registryLogins, ...rest } = request;
+  try {
+    return await submitOnce({ ...options, request }, deps);
+  } catch (error) {
+    // A tar from standard input can't be sent again.
+    if (!registryLogins || options.source.tar || !takesNoLogins(error)) throw error;
+    deps.view.say('the server is of a version that takes no registry logins of clients; the build goes without them');
+    return await submitOnce({ ...options, request: rest }, deps);
+  }
+}
+
+/** Whether an API refused the field because it doesn't know it. */
+function takesNoLogins(error: unknown): boolean {
+  if (!(error instanceof KilnProblem) || error.problem.code !== 'invalid_request') return false;
+  return error.problem.errors.some(({ field, expected }) => field === 'registryLogins' && expected === 'no such field');
+}
+
+async function submitOnce(options: Omit<SubmitOptions, 'contexts'>, deps: SubmitDeps): Promise<BuildView> {
+  const { request, source, idempotencyKey } = options;
+  if (source.tar) return (await import('./submit-tar.ts')).submitTar(source.tar, options, deps);
   const call = new SubmitCall(deps, idempotencyKey);
   return source.context ? submitTree(source.context, { request, call }, deps) : call.send(request);
 }

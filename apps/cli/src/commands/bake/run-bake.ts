@@ -1,0 +1,160 @@
+import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { KilnClient } from '@kiln/client';
+import type { BuildView } from '@kiln/contracts';
+import { cacheHome } from '../../context/digests/digest-cache.ts';
+import type { LocalInvocation } from '../../framework/command.ts';
+import { type FlagValues, parseFlags } from '../../framework/flags.ts';
+import { UsageError } from '../../io/errors.ts';
+import { EXIT } from '../../io/exit-codes.ts';
+import type { Io } from '../../io/output.ts';
+import { chooseView, readMode } from '../../progress/choose-view.ts';
+import { failureSummary } from '../../progress/failure-summary.ts';
+import { JoinedView } from '../../progress/joined-view.ts';
+import { ProgressModel } from '../../progress/model.ts';
+import { connect } from '../../server/connect.ts';
+import { findServer } from '../../server/find-server.ts';
+import { followBuild } from '../build/follow/follow-build.ts';
+import { Interrupted, Interruption } from '../build/follow/interruption.ts';
+import { outcomeCode } from '../build/follow/outcome.ts';
+import { type PreparedBuild, prepareBuild } from '../build/prepare-build.ts';
+import { BUILD_FLAGS } from '../build/request/build-flags.ts';
+import { checkDestinations } from '../build/result/check-destinations.ts';
+import { metadata } from '../build/result/metadata.ts';
+import { fetchResult } from '../build/run-build.ts';
+import { submit } from '../build/submit/submit.ts';
+import { type BAKE_FLAGS, DEFINITION_FLAGS, TARGET_FLAGS } from './bake-flags.ts';
+import { type BakeTarget, bakeTargets } from './bake-target.ts';
+import { evaluateBake } from './evaluate-bake.ts';
+
+type BakeFlagValues = FlagValues<typeof BAKE_FLAGS>;
+
+interface Baked {
+  readonly name: string;
+  readonly build: BuildView;
+  readonly model: ProgressModel;
+}
+
+/** Builds the targets of bake files. Returns the exit code. @throws UsageError, and the errors of the client */
+export async function runBake({ flags, operands, io }: LocalInvocation<typeof BAKE_FLAGS>): Promise<number> {
+  if (flags.builder !== undefined) io.err.line('kiln: --builder is ignored: Kiln chooses the host and its builder');
+  const { printed, definition } = await evaluateBake([...definitionArgs(flags), ...operands], io);
+  if (flags.print) {
+    io.out.write(printed);
+    return EXIT.ok;
+  }
+  await checkDestinations({ 'metadata-file': flags['metadata-file'], iidfile: undefined, plan: {}, cwd: io.cwd });
+  const mode = readMode({ progress: flags.progress, quiet: false, json: false }, io);
+  const prepared = await prepareAll(bakeTargets(definition), flags, io);
+  const client = connect(await findServer(flags, io.env));
+  const view = await chooseView(mode, io);
+  using interruption = new Interruption(io, () => view.close());
+  const joined = new JoinedView(view);
+  try {
+    const deps = { client, interruption, cacheHome: cacheHome(io.env) };
+    const baked = await buildAll(prepared, joined, deps);
+    const isWhole = baked.every(({ build }) => build.state === 'succeeded');
+    joined.end(isWhole ? 'succeeded' : 'failed');
+    for (const { name, build, model } of baked)
+      if (build.state !== 'succeeded') io.err.write(`\ntarget ${name}:\n${failureSummary(build, model, io.err)}`);
+    await writeResults(baked, prepared, flags, client, io);
+    const codes = baked.map(({ build }) => outcomeCode(build, interruption.requested));
+    return codes.find((code) => code !== EXIT.ok) ?? EXIT.ok;
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error;
+    view.close();
+    io.err.line('kiln: interrupted');
+    return EXIT.interrupted;
+  } finally {
+    view.close();
+  }
+}
+
+/** Reads everything that the targets need, so that nothing is sent if one of them can't be built. */
+async function prepareAll(
+  targets: readonly BakeTarget[],
+  given: BakeFlagValues,
+  io: Io,
+): Promise<ReadonlyMap<string, PreparedBuild>> {
+  if (targets.length === 0) throw new UsageError('the bake files have no target to build');
+  const ofKiln = Object.fromEntries(Object.keys(TARGET_FLAGS).map((flag) => [flag, given[flag as keyof typeof given]]));
+  const prepared = new Map<string, PreparedBuild>();
+  for (const { name, args, operand, dockerfileText } of targets) {
+    const flags = { ...parseFlags(args, BUILD_FLAGS).flags, ...ofKiln } as FlagValues<typeof BUILD_FLAGS>;
+    try {
+      prepared.set(name, await prepareBuild({ flags, operand, dockerfileText, io }));
+    } catch (error) {
+      throw error instanceof UsageError ? new UsageError(`target ${name}: ${error.message}`) : error;
+    }
+  }
+  return prepared;
+}
+
+interface BuildAllDeps {
+  readonly client: KilnClient;
+  readonly interruption: Interruption;
+  readonly cacheHome: string | undefined;
+}
+
+/** Submits one build after the other, because they mostly have files in common, and follows all of them until they have ended. */
+async function buildAll(
+  prepared: ReadonlyMap<string, PreparedBuild>,
+  joined: JoinedView,
+  deps: BuildAllDeps,
+): Promise<readonly Baked[]> {
+  const following: Promise<Baked>[] = [];
+  const submitted: BuildView[] = [];
+  try {
+    for (const [name, each] of prepared) {
+      const view = joined.of(name);
+      const build = await submit(each, { ...deps, view });
+      submitted.push(build);
+      view.say(`build ${build.id}`);
+      const model = new ProgressModel();
+      const followed = followBuild({ ...deps, build, view, model }).then((ended) => ({ name, build: ended, model }));
+      // The first error counts, below.
+      followed.catch(() => {});
+      following.push(followed);
+    }
+  } catch (error) {
+    // A part of what was asked for isn't wanted. After Ctrl-C, those who follow the builds cancel them.
+    if (!deps.interruption.requested) await cancelAll(submitted, deps.client, joined);
+    await Promise.allSettled(following);
+    throw error;
+  }
+  return await Promise.all(following);
+}
+
+async function cancelAll(builds: readonly BuildView[], client: KilnClient, joined: JoinedView): Promise<void> {
+  if (builds.length === 0) return;
+  joined.say('not all targets could be submitted; canceling the others');
+  // A build that has ended meanwhile can't be canceled.
+  await Promise.allSettled(builds.map(({ id }) => client.cancel(id)));
+}
+
+/** Fetches the files of the targets that were built, and writes the metadata if all of them were, as buildx does. */
+async function writeResults(
+  baked: readonly Baked[],
+  prepared: ReadonlyMap<string, PreparedBuild>,
+  { 'metadata-file': file }: BakeFlagValues,
+  client: KilnClient,
+  io: Io,
+): Promise<void> {
+  const built = baked.filter(({ build }) => build.state === 'succeeded');
+  for (const { name, build } of built) {
+    const plan = prepared.get(name)?.plan;
+    if (plan) await fetchResult(client, build, plan, io);
+  }
+  if (file === undefined || built.length < baked.length) return;
+  const all = Object.fromEntries(built.map(({ name, build }) => [name, metadata(build)]));
+  await writeFile(resolve(io.cwd, file), `${JSON.stringify(all, null, 2)}\n`);
+}
+
+/** Returns the flags that change the definition, for buildx. */
+function definitionArgs(flags: BakeFlagValues): string[] {
+  return Object.keys(DEFINITION_FLAGS).flatMap((name) => {
+    const value = flags[name as keyof typeof DEFINITION_FLAGS];
+    if (value === undefined) return [];
+    return (Array.isArray(value) ? value : [value]).map((each) => `--${name}=${each}`);
+  });
+}
