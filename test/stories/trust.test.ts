@@ -104,7 +104,7 @@ test('an untrusted build waits for a host that keeps trust classes apart, and sh
     .step('prepare the builds', async ({ pool }) => {
       app = { ...app, files: { 'root.tar': await smallRoot(pool) } };
       forks = await forkClient(pool);
-      fork = { ...app, by: forks };
+      fork = { ...app, by: forks, waitForHost: true };
     })
 
     .submit('app', () => fork)

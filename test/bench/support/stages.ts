@@ -5,7 +5,7 @@ import type { BenchPool } from './kiln-up.ts';
 import { median, table } from './report.ts';
 import type { ProcessRun } from './whole-process.ts';
 
-const PRELOAD = fileURLToPath(new URL('./mark-file.ts', import.meta.url));
+const PRELOAD = fileURLToPath(new URL('./mark-file.js', import.meta.url));
 const PREFIX = 'kiln:';
 
 /** Durations of the stages of one `kiln build`, ms. */

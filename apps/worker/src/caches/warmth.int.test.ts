@@ -1,62 +1,33 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import { Builder, cacheNamespace } from '@kiln/buildkit';
-import { IMAGES, type PrivateEngine, startPrivateEngine } from '@kiln/buildkit/testing';
+import { cacheNamespace } from '@kiln/buildkit';
+import { IMAGES, OwnAddress } from '@kiln/buildkit/testing';
 import type { HostTask } from '@kiln/contracts';
-import { createLogger } from '@kiln/runtime';
 import type { HostState } from '@kiln/state';
-import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { fixedExecutors } from '../testing/fixed-executors.ts';
-import { eventually, TestHost } from '../testing/test-host.ts';
+import { type RealHost, startRealHost } from '../testing/real-host.ts';
+import { eventually, type TestHost } from '../testing/test-host.ts';
 
 const FROM = `FROM ${IMAGES.debian}`;
-const log = createLogger({ app: 'test', level: 'silent' });
 const RUN_ID = randomUUID();
 const MIB = 2 ** 20;
 const began = Date.now();
 /** Repos that no earlier run of the test has built. */
 const [APP, WEB, PLAIN] = [`app-${RUN_ID}`, `web-${RUN_ID}`, `plain-${RUN_ID}`];
 
-let redis: TestRedis;
+let own: RealHost;
 let pool: TestHost;
-let builder: Builder;
-let engine: PrivateEngine;
+let builder: RealHost['builder'];
 const contexts = new Map<string, Buffer>();
 
 beforeAll(async () => {
-  // What a build used is derived from what it left in the caches, so nothing else may build on this engine meanwhile.
-  engine = await startPrivateEngine([IMAGES.tool, IMAGES.debian]);
-  const { dir } = engine;
-  await mkdir(join(dir, 'scratch'));
-  redis = await TestRedis.start();
-  pool = await TestHost.open(redis.url);
-  builder = await Builder.start({
-    hostName: 'h1',
-    instance: RUN_ID.slice(0, 8),
-    scratchDir: join(dir, 'scratch'),
-    driver: 'docker',
-    ...{ dockerSocket: engine.socket, engineSocketPath: engine.innerSocket, toolImage: IMAGES.tool },
-    buildkitImage: 'none',
-    log,
-  });
-  await pool.start(
-    { leaseTtlMs: 30_000, fenceMarginMs: 5_000, inventoryEveryMs: 200, ledgerFile: join(dir, 'layers.json') },
-    {
-      executors: fixedExecutors([builder]),
-      openContext: async (digest) => Readable.from([contexts.get(digest) ?? Buffer.alloc(0)]),
-    },
-  );
+  const openContext = async (digest: string) => Readable.from([contexts.get(digest) ?? Buffer.alloc(0)]);
+  own = await startRealHost(RUN_ID.slice(0, 8), { inventoryEveryMs: 200 }, { openContext });
+  ({ pool, builder } = own);
 });
-afterAll(async () => {
-  await pool?.stop();
-  await builder?.close();
-  await pool?.[Symbol.asyncDispose]();
-  await redis?.[Symbol.asyncDispose]();
-  await engine?.[Symbol.asyncDispose]();
-});
+afterAll(() => own?.[Symbol.asyncDispose]());
 
 /** Builds a Dockerfile as `repo` on the host. */
 async function build(repo: string, dockerfile: string): Promise<void> {
@@ -149,7 +120,15 @@ test('a repo without cache mounts is warm by its layers, even after fully cached
 
 test('a mount of one repo is dropped when the build that uses it ends, and everything else stays', async () => {
   const { tasks } = pool.state;
-  const holding = build(APP, dockerfile(1).replace(RUN_ID, `${RUN_ID}; sleep 2`));
+  using address = new OwnAddress();
+  // The step waits until its connection is closed.
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, address.address, () => resolve()));
+  const connected = once(server, 'connection') as Promise<[Socket]>;
+  const { port } = server.address() as AddressInfo;
+  const wait = `bash -c 'cat < /dev/tcp/${address.address}/${port}'`;
+  const holding = build(APP, dockerfile(1).replace(RUN_ID, `${RUN_ID}; ${wait}`));
+  const [step] = await connected;
   await host(({ inventory }) => inventory?.mounts.some(({ id, inUse }) => inUse && id === mount(APP, 'big')) ?? false);
   const { id = '' } = (await tasks.create('h1', { type: 'drop', repo: APP, mounts: ['big'] })) ?? {};
   const task = (seen: (task: HostTask) => boolean) =>
@@ -160,6 +139,8 @@ test('a mount of one repo is dropped when the build that uses it ends, and every
   expect((await task(({ progress }) => progress?.note !== undefined)).progress?.note).toMatch(
     /^in use by build [0-9a-z]{26}; dropped when it ends$/,
   );
+  step.destroy();
+  server.close();
   await holding;
   const { result } = await task(({ endedAt }) => endedAt !== undefined);
   expect(result).toMatchObject({ caches: 1, dropped: [{ id: mount(APP, 'big') }], shared: [], inUse: [] });

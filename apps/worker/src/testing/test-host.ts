@@ -30,9 +30,11 @@ export interface TestBuild {
   readonly retryOf?: string;
   /** The trust class by which the leader assigns it. Default: `trust`. */
   readonly assignedAs?: Trust;
+  /** Default: `h1`. */
+  readonly host?: string | undefined;
 }
 
-/** A pool over a real Redis, whose workers all run on host h1, and which assigns builds as the API and the scheduler would. */
+/** A pool over a real Redis, whose workers all run on host h1 unless a test says otherwise, and which assigns builds as the API and the scheduler would. */
 export class TestHost implements AsyncDisposable {
   readonly state: State;
   /** A temporary directory, removed with the pool. */
@@ -101,20 +103,20 @@ export class TestHost implements AsyncDisposable {
   }
 
   /** Assigns a build to the host, without its job. @returns the outcome, `assigned` or why not */
-  async assign(build: StoredBuild, assignedAs?: Trust): Promise<string> {
+  async assign(build: StoredBuild, assignedAs?: Trust, name = HOST): Promise<string> {
     const { redis, keys, hosts, pending } = this.state;
     const token = (await new Leadership(redis, keys, 'test', LEADER_MS).hold()) ?? '';
-    const host = await hosts.get(HOST);
+    const host = await hosts.get(name);
     if (!host) throw new Error('no worker has joined');
-    const chosen = { name: HOST, incarnation: host.incarnation, slots: host.report.slots };
+    const chosen = { name, incarnation: host.incarnation, slots: host.report.slots };
     const wanted = { ...pendingBuild(build), ...(assignedAs && { trust: assignedAs }) };
-    return (await pending.assign(wanted, chosen, decisionFor(wanted.id, HOST), token)).outcome;
+    return (await pending.assign(wanted, chosen, decisionFor(wanted.id, name), token)).outcome;
   }
 
   /** Accepts a build and assigns it to the host, without its job. @throws Error whose message is the outcome, if it can't be assigned */
   async assigned(wanted: TestBuild = {}): Promise<string> {
     const build = await this.accept(wanted);
-    const outcome = await this.assign(build, wanted.assignedAs);
+    const outcome = await this.assign(build, wanted.assignedAs, wanted.host);
     if (outcome !== 'assigned') throw new Error(outcome);
     return build.record.id;
   }
@@ -122,12 +124,12 @@ export class TestHost implements AsyncDisposable {
   /** Accepts a build, assigns it to the host and puts its job into the host's queue. @throws as `assigned` */
   async deliver(wanted: TestBuild = {}): Promise<string> {
     const id = await this.assigned(wanted);
-    await this.enqueue(id);
+    await this.enqueue(id, wanted.host);
     return id;
   }
 
-  async enqueue(id: string): Promise<void> {
-    await this.state.queues.enqueue(HOST, { buildId: id, attempt: 1 });
+  async enqueue(id: string, host = HOST): Promise<void> {
+    await this.state.queues.enqueue(host, { buildId: id, attempt: 1 });
   }
 
   /** Waits until the build is as `seen` wants it. Default: until it has ended. */

@@ -1,19 +1,22 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { Builder } from '@kiln/buildkit';
-import { IMAGES, type PrivateEngine, startPrivateEngine } from '@kiln/buildkit/testing';
+import { IMAGES, type Lab, lab, OwnAddress, removeBuilder } from '@kiln/buildkit/testing';
 import { attemptTrace } from '@kiln/contracts';
 import { type AttemptTrace, type Cause, explainMisses } from '@kiln/domain';
-import { createLogger } from '@kiln/runtime';
-import { TestRedis } from '@kiln/state/testing';
+import { GitServer } from '@kiln/git/testing';
+import { allowedHosts, createLogger, OutgoingGuard } from '@kiln/runtime';
 import { compareContexts, type Digest } from '@kiln/trees';
 import { MemoryTrees, type TestTree } from '@kiln/trees/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { GitMirrors } from '../attempt/git-mirrors.ts';
 import { fixedExecutors } from '../testing/fixed-executors.ts';
-import { eventually, type TestBuild, TestHost } from '../testing/test-host.ts';
+import { type RealHost, startRealHost } from '../testing/real-host.ts';
+import { eventually, type TestBuild, type TestHost } from '../testing/test-host.ts';
+import type { WorkerDeps } from '../worker-options.ts';
 
 const unpack = promisify(gunzip);
 const RUN_ID = randomUUID();
@@ -24,48 +27,73 @@ const VALUE = 'an-argument-value-4711';
 const trees = new MemoryTrees();
 const traces = new Map<string, AttemptTrace>();
 const texts: string[] = [];
-let redis: TestRedis;
+let own: RealHost;
 let pool: TestHost;
-let builder: Builder;
-let engine: PrivateEngine;
+let second: Lab;
+let git: GitServer;
+let remote: { readonly url: string; content: string } & AsyncDisposable;
+
+const OPTIONS = { leaseTtlMs: 30_000, fenceMarginMs: 5_000, inventoryEveryMs: 60_000 };
+const DEPS: Partial<WorkerDeps> = {
+  trees: () => trees,
+  storeTrace: async ({ buildId }, packed) => {
+    const json = (await unpack(packed)).toString();
+    texts.push(json);
+    traces.set(buildId, attemptTrace.parse(JSON.parse(json)));
+  },
+};
 
 beforeAll(async () => {
-  // What a build used is derived from what it left in the caches, so nothing else may build on this engine meanwhile.
-  engine = await startPrivateEngine([IMAGES.tool, IMAGES.debian]);
-  await engine.engine.getImage(IMAGES.debian).tag(BASE);
-  const { dir } = engine;
-  await mkdir(join(dir, 'scratch'));
-  redis = await TestRedis.start();
-  pool = await TestHost.open(redis.url);
-  builder = await Builder.start({
-    hostName: 'h1',
-    instance: RUN_ID.slice(0, 8),
-    scratchDir: join(dir, 'scratch'),
-    driver: 'docker',
-    ...{ dockerSocket: engine.socket, engineSocketPath: engine.innerSocket, toolImage: IMAGES.tool },
-    buildkitImage: 'none',
-    log: createLogger({ app: 'test', level: 'silent' }),
-  });
+  [own, second, git, remote] = await Promise.all([
+    startRealHost(RUN_ID.slice(0, 8), OPTIONS, DEPS),
+    lab({ driver: 'docker-container' }),
+    GitServer.start(),
+    serveFile(),
+  ]);
+  ({ pool } = own);
+  await own.engine.engine.getImage(IMAGES.debian).tag(BASE);
+  const outgoing = new OutgoingGuard(allowedHosts.parse('loopback'));
+  const log = createLogger({ app: 'test', level: 'silent' });
+  const mirrors = new GitMirrors(
+    { dir: join(pool.dir, 'mirrors'), budgetBytes: 1e9 },
+    { guard: outgoing, log, now: Date.now },
+  );
   await pool.start(
-    { leaseTtlMs: 30_000, fenceMarginMs: 5_000, inventoryEveryMs: 60_000 },
+    { ...OPTIONS, hostName: 'h2' },
     {
-      executors: fixedExecutors([builder]),
-      trees: () => trees,
-      storeTrace: async ({ buildId }, packed) => {
-        const json = (await unpack(packed)).toString();
-        texts.push(json);
-        traces.set(buildId, attemptTrace.parse(JSON.parse(json)));
-      },
+      ...DEPS,
+      executors: fixedExecutors([second.builder]),
+      identity: { machine: 'm2', incarnation: randomUUID() },
+      outgoing,
+      mirrors,
     },
   );
 });
 afterAll(async () => {
-  await pool?.stop();
-  await builder?.close();
-  await pool?.[Symbol.asyncDispose]();
-  await redis?.[Symbol.asyncDispose]();
-  await engine?.[Symbol.asyncDispose]();
+  await own?.[Symbol.asyncDispose]();
+  await second?.[Symbol.asyncDispose]();
+  if (second) await removeBuilder(second);
+  await git?.[Symbol.asyncDispose]();
+  await remote?.[Symbol.asyncDispose]();
 });
+
+/** Serves a file on an address that builders reach. */
+async function serveFile(): Promise<typeof remote> {
+  const own = new OwnAddress();
+  const server = createServer((_, response) => response.end(served.content));
+  await new Promise<void>((resolve) => server.listen(0, () => resolve()));
+  const { port } = server.address() as AddressInfo;
+  const served = {
+    url: `http://${own.address}:${port}/data`,
+    content: 'one',
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      own[Symbol.dispose]();
+    },
+  };
+  return served;
+}
 
 const DOCKERFILE = `ARG BASE=${BASE.repo}:${BASE.tag}
 FROM \${BASE} AS build
@@ -95,16 +123,22 @@ const FILES = {
   '.dockerignore': '**/*.tmp\n',
 } satisfies TestTree;
 
-interface Wanted extends Pick<TestBuild, 'request' | 'secrets'> {
+interface Wanted extends Pick<TestBuild, 'request' | 'secrets' | 'host'> {
   readonly dockerfile?: string;
   readonly files?: TestTree;
 }
 
 /** Runs a build, and returns its record. */
-async function build({ dockerfile = DOCKERFILE, files = {}, request = {}, secrets }: Wanted): Promise<AttemptTrace> {
+async function build({
+  dockerfile = DOCKERFILE,
+  files = {},
+  request = {},
+  secrets,
+  host,
+}: Wanted): Promise<AttemptTrace> {
   const digest = trees.put({ ...FILES, ...files, Dockerfile: dockerfile });
   const source = { type: 'upload', name: 'app', digest } as const;
-  const id = await pool.deliver({ request: { source, ...request }, secrets: secrets ?? { tok: SECRET } });
+  const id = await pool.deliver({ request: { source, ...request }, secrets: secrets ?? { tok: SECRET }, host });
   expect((await pool.build(id)).failure).toBeUndefined();
   return eventually(() => traces.get(id));
 }
@@ -127,7 +161,8 @@ async function misses(before: AttemptTrace, now: AttemptTrace): Promise<Record<s
   );
 }
 
-const short = (name: string) => /^\[.*?\] \S+/.exec(name)?.[0] ?? name;
+/** Steps that are the same on several platforms are one to BuildKit, with the name of either. */
+const short = (name: string) => (/^\[.*?\] \S+/.exec(name)?.[0] ?? name).replace(/^\[linux\/\w+ /, '[');
 
 /** Changed files, none unless they are given. */
 function files(...paths: [path: string, change: string][]) {
@@ -221,7 +256,7 @@ test('names the one thing that differs as the cause of each step that was not ca
     '[tools 2/3] RUN': { type: 'no_cache' },
   });
 
-  await engine.engine.getImage(IMAGES.tool).tag(BASE);
+  await own.engine.engine.getImage(IMAGES.tool).tag(BASE);
   const digest = expect.stringMatching(/^sha256:[0-9a-f]{64}$/);
   const moved = { type: 'base_image_moved', image: `${BASE.repo}:${BASE.tag}`, from: digest, to: digest };
   expect(await edited({ ...same, dockerfile })).toMatchObject({
@@ -229,8 +264,8 @@ test('names the one thing that differs as the cause of each step that was not ca
     '[tools 2/3] RUN': moved,
   });
 
-  const { layers } = await builder.inventory();
-  await builder.prune(layers.map(({ id }) => id));
+  const { layers } = await own.builder.inventory();
+  await own.builder.prune(layers.map(({ id }) => id));
   const evicted = await edited({ ...same, dockerfile });
   expect(Object.values(evicted)).toContainEqual({
     type: 'evicted',
@@ -238,4 +273,39 @@ test('names the one thing that differs as the cause of each step that was not ca
   });
 
   for (const text of texts) for (const value of [SECRET, VALUE]) expect(text).not.toContain(value);
+});
+
+test('explains builds on another host, for several platforms, with a changed address, and of a commit that has moved', async () => {
+  const dockerfile = `FROM scratch AS files\nCOPY src/ /src/\nADD ${remote.url} /data\nFROM files AS all\nCOPY lock.txt /\n`;
+  const platforms = { platforms: ['linux/amd64', 'linux/arm64'] };
+  const more = { dockerfile, secrets: {}, host: 'h2', request: platforms };
+  last = await build({ ...more, host: 'h1', request: {} });
+  // The other host has neither the platforms nor anything else; and a changed file would have done it as well.
+  const src = { dir: { 'a.txt': 'changed', 'b.txt': 'b' } };
+  const changed = { ...files(['src/a.txt', 'changed']), changed: 1 };
+  expect(await edited({ ...more, files: { src } })).toEqual({
+    '[files 1/2] COPY': { type: 'first_on_host', also: changed },
+    '[files 2/2] ADD': '[files 1/2] COPY',
+    '[all 1/1] COPY': '[files 2/2] ADD',
+  });
+  expect(await edited({ ...more, files: { src } })).toEqual({});
+  expect(await edited({ ...more, files: { src, 'lock.txt': 'changed' } })).toEqual({
+    '[all 1/1] COPY': { ...files(['lock.txt', 'changed']), changed: 1 },
+  });
+  remote.content = 'two';
+  expect(await edited({ ...more, files: { src, 'lock.txt': 'changed' } })).toMatchObject({
+    '[files 2/2] ADD': { type: 'unknown', notCompared: [{ what: 'remote_content', why: 'not_recorded' }] },
+    '[all 1/1] COPY': '[files 2/2] ADD',
+  });
+
+  const commit = (files: Parameters<GitServer['commit']>[0]) => {
+    const source = { type: 'git', url: git.url(), ref: git.commit(files) } as const;
+    return { ...more, request: { ...platforms, source } };
+  };
+  const tree = { Dockerfile: dockerfile, 'src/a.txt': 'a', 'src/b.txt': 'b', 'lock.txt': RUN_ID, 'readme.txt': 'r' };
+  last = await build(commit(tree));
+  expect(await edited(commit({ 'readme.txt': 'moved' }))).toEqual({});
+  expect(await edited(commit({ 'lock.txt': `${RUN_ID} moved` }))).toEqual({
+    '[all 1/1] COPY': { ...files(['lock.txt', 'changed']), changed: 1 },
+  });
 });

@@ -9,6 +9,7 @@ import { buildSpec, cachePlaces, type LogRecord } from '@kiln/contracts';
 import type { Outcome } from '@kiln/domain';
 import { connectEngine } from '../engine/engine.ts';
 import { Builder, type BuilderOptions, type RunRequest } from '../index.ts';
+import { builderName, containerOf } from '../lifecycle/builder-names.ts';
 import { ToolProcess } from '../tool/tool-process.ts';
 import { tar } from './tar.ts';
 
@@ -93,6 +94,13 @@ export async function lab(fields: Partial<BuilderOptions> = {}): Promise<Lab> {
       await removeScratch();
     },
   };
+}
+
+/** Removes the container and the caches of a lab's builder, with the driver `docker-container`. */
+export async function removeBuilder({ options }: Lab): Promise<void> {
+  const container = containerOf(builderName(options));
+  await engine.getContainer(container).remove({ force: true });
+  await engine.getVolume(`${container}_state`).remove();
 }
 
 export interface TestBuild {

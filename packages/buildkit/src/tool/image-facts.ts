@@ -9,7 +9,10 @@ const known = new Map<string, string>();
  * tool container's image: each run takes 50 ms and more.
  * @throws as `runCommand`
  */
-export async function imageFact(tool: ToolContainer, argv: readonly string[]): Promise<string> {
+export async function imageFact(
+  tool: Pick<ToolContainer, 'imageId' | 'capture'>,
+  argv: readonly string[],
+): Promise<string> {
   const key = [tool.imageId, ...argv].join('\0');
   const before = known.get(key);
   if (before !== undefined) return before;

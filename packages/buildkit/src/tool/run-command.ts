@@ -7,7 +7,7 @@ const COMMAND_TIMEOUT_MS = 60_000;
  * @throws Error if its exit code isn't 0 @throws EngineError
  */
 export async function runCommand(
-  tool: ToolContainer,
+  tool: Pick<ToolContainer, 'capture'>,
   argv: readonly string[],
   timeoutMs = COMMAND_TIMEOUT_MS,
 ): Promise<string> {

@@ -257,3 +257,28 @@ test('the one edit of a Dockerfile is the cause of the first step after it, what
     }),
   );
 });
+
+describe('what an ADD of a URL fetches', () => {
+  const ADD = '[1/2] ADD http://x.io/data /data';
+  const dockerfile = 'FROM scratch\nADD http://x.io/data /data\nCOPY a /\n';
+  const build = (...marks: [string, string]) =>
+    made({ dockerfile, steps: [`!${ADD}`, `${marks[0]}${ADD}`, `${marks[1]}[2/2] COPY a /`] });
+
+  test('is no step of the Dockerfile, although BuildKit names it like one and does it in each build', () => {
+    const [before, now] = [build('!', '!'), build('', '')];
+    const steps = explainMisses({ trace: now, with: { trace: before, files: SAME } });
+    expect(steps.map(({ name, state, cause }) => [name, state, cause])).toEqual([
+      [ADD, 'cached', undefined],
+      ['[2/2] COPY a /', 'cached', undefined],
+    ]);
+  });
+
+  test('is not known to have changed, and said not to be compared', () => {
+    const [before, now] = [build('', ''), build('!', '!')];
+    const steps = explainMisses({ trace: now, with: { trace: before, files: SAME } });
+    expect(steps.map(({ cause }) => cause)).toEqual([
+      { type: 'unknown', compared: ['instruction'], notCompared: [{ what: 'remote_content', why: 'not_recorded' }] },
+      { type: 'parent_missed', parent: 0 },
+    ]);
+  });
+});

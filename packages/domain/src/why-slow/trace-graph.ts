@@ -9,6 +9,8 @@ const STATE = new Set(['ENV', 'ARG', 'USER', 'SHELL']);
 export interface GraphStep extends TracedStep {
   readonly index: number;
   readonly parsed: StepName | undefined;
+  /** Whether it fetches what an ADD of a URL adds. BuildKit gives it the name of that step, and does it in each build. */
+  readonly isFetch: boolean;
 }
 
 /** Where an instruction is in a Dockerfile. */
@@ -31,13 +33,17 @@ export class TraceGraph {
 
   constructor(trace: AttemptTrace) {
     this.trace = trace;
-    this.steps = trace.steps.map((step, index) => ({ ...step, index, parsed: readStepName(step.name) }));
+    const fetches = fetchesOf(trace.steps);
+    this.steps = trace.steps.map((step, index) => {
+      return { ...step, index, parsed: readStepName(step.name), isFetch: fetches.has(index) };
+    });
     for (const { parsed } of this.steps)
       if (parsed?.number === 1 && parsed.op !== 'FROM') this.#withoutFrom.add(stageKey(parsed));
     for (const step of this.steps) {
+      this.#byDigest.set(step.digest, step);
+      if (step.isFetch) continue;
       const place = this.place(step);
       if (place) this.#byPlace.set(placeKey(place), step);
-      this.#byDigest.set(step.digest, step);
       const image = imageOf(step.name);
       this.#byKey.set(image ? `image ${image.image}` : step.key, step);
     }
@@ -154,8 +160,13 @@ export class TraceGraph {
 }
 
 /** Whether a step is an instruction of the Dockerfile that a cache can save. */
-export function isCounted({ parsed }: GraphStep): boolean {
-  return parsed !== undefined && parsed.op !== 'FROM';
+export function isCounted({ parsed, isFetch }: GraphStep): boolean {
+  return parsed !== undefined && parsed.op !== 'FROM' && !isFetch;
+}
+
+/** Returns the positions of steps on which another step of the same name is based. */
+function fetchesOf(steps: readonly TracedStep[]): Set<number> {
+  return new Set(steps.flatMap(({ name, inputs }) => inputs.filter((input) => steps[input]?.name === name)));
 }
 
 function stageKey({
