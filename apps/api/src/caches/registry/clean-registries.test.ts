@@ -12,6 +12,7 @@ import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { PATIENT } from '../../testing/patient.ts';
 import { TestApi } from '../../testing/test-api.ts';
+import { type CleanDeps, cleanRegistries } from './clean-registries.ts';
 
 const DAY_MS = 24 * 3_600_000;
 const [USER, PASSWORD] = ['robot', 'opensesame-4711'];
@@ -178,3 +179,29 @@ test('without a login, at a refused address and for another team nothing is dele
   });
   expect(await exists(ref)).toBe(true);
 });
+
+test.each(['list', 'refusing', 'get', 'acceptedBy', 'forget'] as const)(
+  'a cleaning that is broken off because Redis fails at %s is finished by the next one',
+  async (failing) => {
+    const [old, used] = [await push(deleting, 'app:old', CACHE), await push(deleting, 'app:used', CACHE)];
+    await Promise.all([wrote(old, 15), wrote(used, 1)]);
+    const { cacheReferences } = api.state;
+    const down = () => Promise.reject(new Error('LOADING Redis is loading the dataset in memory'));
+    const references = new Proxy<CleanDeps['references']>(cacheReferences, {
+      get: (target, name) => (name === failing ? down : Reflect.get(target, name).bind(target)),
+    });
+    const at = { unusedSince: Date.now() - 14 * DAY_MS, now: Date.now(), refusedForMs: 0 };
+    const broken = cleanRegistries(
+      { references, secrets: api.state.buildSecrets, fetch },
+      at,
+      new AbortController().signal,
+    );
+    await expect(broken).rejects.toThrow('LOADING');
+    // What is deleted already is only forgotten.
+    const wasDeleted = failing === 'acceptedBy' || failing === 'forget';
+    expect([await exists(old), await exists(used), await known()]).toEqual([!wasDeleted, true, [old, used].sort()]);
+    expect(await clean()).toEqual({ [old]: wasDeleted ? 'gone' : 'deleted' });
+    expect(await known()).toEqual([used]);
+    expect(await exists(used)).toBe(true);
+  },
+);
