@@ -7,7 +7,7 @@ import type { TaskView } from '@kiln/contracts';
 import { formatToken, TOKEN_BYTES } from '@kiln/domain';
 import { expect, onTestFinished, test } from 'vitest';
 import { DEBIAN } from '../support/dockerfiles.ts';
-import { removeBuilders } from '../support/engine.ts';
+import { freshBuildersOf, removeBuilders } from '../support/engine.ts';
 import type { Pool } from '../support/pool/pool.ts';
 import { scenario } from '../support/scenario/scenario.ts';
 import type { ScenarioBuild, Story } from '../support/scenario/story.ts';
@@ -30,12 +30,14 @@ async function forkClient(pool: Pool): Promise<KilnClient> {
   return new KilnClient({ url: pool.client.url, token });
 }
 
+const PROGRAMS = '/bin/sh /bin/cat /bin/sleep';
+
 /** Builds a root file system as a tar, for a BuildKit that has none of the engine's images. */
 async function smallRoot(pool: Pool): Promise<Buffer> {
   const { id } = await pool.submit(
     [
       `FROM ${DEBIAN} AS full`,
-      `RUN mkdir /out && cp -L --parents /bin/sh /bin/cat $(ldd /bin/sh /bin/cat | grep -o '/lib[^ ]*' | sort -u) /out`,
+      `RUN mkdir /out && cp -L --parents ${PROGRAMS} $(ldd ${PROGRAMS} | grep -o '/lib[^ ]*' | sort -u) /out`,
       'FROM scratch',
       'COPY --from=full /out /',
     ].join('\n'),
@@ -52,9 +54,27 @@ async function expectReasonToWait({ pool, build }: Story): Promise<void> {
     .toMatchObject({ host: null, reason: 'none_untrusted', considered: [{ verdict: 'trust_missing' }] });
 }
 
+async function instanceOf(pool: Pool): Promise<string> {
+  return (await readFile(join(pool.dataDir('worker', 'apart'), 'machine-id'), 'utf8')).slice(0, 8);
+}
+
 async function removeBuildersAtEnd({ pool }: Story): Promise<void> {
-  const machine = await readFile(join(pool.dataDir('worker', 'apart'), 'machine-id'), 'utf8');
-  onTestFinished(() => removeBuilders(machine.slice(0, 8)));
+  const instance = await instanceOf(pool);
+  onTestFinished(() => removeBuilders(instance));
+}
+
+/** Kills the worker while a build runs on a builder of its own, and starts it again. */
+async function killAndStart(pool: Pool, files: ScenarioBuild['files'] = {}): Promise<void> {
+  const instance = await instanceOf(pool);
+  const dockerfile = (seconds: string) => `FROM scratch\nADD root.tar /\nRUN echo begun; sleep ${seconds}`;
+  const { id } = await pool.hang(dockerfile, { files, cache: { mode: 'fresh' } });
+  await pool.kill('worker', 'apart');
+  // Its container and its volume.
+  expect(await freshBuildersOf(instance)).toHaveLength(2);
+  await pool.client.cancel(id);
+  await pool.start('worker', 'apart');
+  expect(await freshBuildersOf(instance)).toEqual([]);
+  expect(await pool.end(id)).toMatchObject({ state: 'canceled', attempts: [{ host: 'apart' }] });
 }
 
 /** A fork saves what its build left, and tries to fill the caches of trusted builds with it; then it fills its own. */
@@ -93,7 +113,7 @@ async function expectThreeDomains({ pool }: Story): Promise<void> {
   });
 }
 
-test('an untrusted build waits for a host that keeps trust classes apart, and shares nothing there with trusted builds', async () => {
+test('an untrusted build waits for a host that keeps trust classes apart, and shares nothing there with trusted builds; the next worker removes what a killed one leaves', async () => {
   let app: ScenarioBuild = { dockerfile: `FROM scratch\nADD root.tar /\n${STEP}\n` };
   let fork: ScenarioBuild = {};
   let forks: KilnClient;
@@ -127,5 +147,6 @@ test('an untrusted build waits for a host that keeps trust classes apart, and sh
     .expectEnd('app#4', { state: 'succeeded', trust: 'trusted', host: 'apart' })
     .expectOutput('app#4', 'built\n')
     .step('expect the caches of three domains', expectThreeDomains)
+    .step('expect nothing of a builder whose worker was killed', ({ pool }) => killAndStart(pool, app.files))
     .run();
 }, 300_000);

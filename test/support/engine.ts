@@ -44,9 +44,23 @@ export async function removeContainer(name: string, socket?: string): Promise<vo
   await call('DELETE', `/containers/${name}?force=true&v=true`, socket);
 }
 
+/** Lists the containers and volumes of builders that a worker of this instance has made for single attempts. */
+export async function freshBuildersOf(instance: string): Promise<string[]> {
+  const names = encodeURIComponent(JSON.stringify({ name: [`^/buildx_buildkit_kilnfresh-.*-${instance}-`] }));
+  const labels = encodeURIComponent(JSON.stringify({ label: [`kiln.instance=${instance}`, 'kiln.fresh'] }));
+  const [containers, volumes] = await Promise.all([
+    call('GET', `/containers/json?all=true&filters=${names}`),
+    call('GET', `/volumes?filters=${labels}`),
+  ]);
+  return [
+    ...(containers.body as { Names: string[] }[]).flatMap(({ Names }) => Names.map((name) => name.slice(1))),
+    ...((volumes.body as { Volumes: { Name: string }[] | null }).Volumes ?? []).map(({ Name }) => Name),
+  ];
+}
+
 /** Removes the builders that a worker of this instance created, with their caches: they outlive workers by design. */
 export async function removeBuilders(instance: string): Promise<void> {
-  const filters = encodeURIComponent(JSON.stringify({ name: [`^/buildx_buildkit_kiln-.*-${instance}-`] }));
+  const filters = encodeURIComponent(JSON.stringify({ name: [`^/buildx_buildkit_kiln(?:fresh)?-.*-${instance}-`] }));
   const { body } = await call('GET', `/containers/json?all=true&filters=${filters}`);
   for (const [name = ''] of (body as { Names: string[] }[]).map(({ Names }) => Names.map((one) => one.slice(1)))) {
     await removeContainer(name);

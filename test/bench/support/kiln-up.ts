@@ -37,7 +37,8 @@ export async function kilnUp({
   const child = spawn(process.execPath, [CLI, ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
     // The benches' git servers are on this machine.
-    env: { ...process.env, KILN_ALLOWED_HOSTS: 'loopback', ...env },
+    // Its own data home, so that the user's commands don't find this pool.
+    env: { ...process.env, XDG_DATA_HOME: dir, KILN_ALLOWED_HOSTS: 'loopback', ...env },
   });
   let said = '';
   await new Promise<void>((resolve, reject) => {

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Records on behalf of the leader how far the caches of a drained host have moved to other hosts. The mark belongs to this drain and to this
 -- inventory: after another drain, or once the caches have changed, it no longer counts.
 -- KEYS[1] host  KEYS[2] desired  KEYS[3] held attempts  KEYS[4] leader's token

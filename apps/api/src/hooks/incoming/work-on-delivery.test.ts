@@ -40,6 +40,7 @@ describe('a push', () => {
     const [build] = await forges.built(delivery);
     expect(build).toMatchObject({
       ...{ team: 'web', trust: 'trusted', state: 'queued' },
+      createdBy: { kind: 'webhook', id: `connection:${build?.createdBy?.name}` },
       request: {
         source: { type: 'git', url: forge.git.url(), ref: second, subdir: 'services/api' },
         supersede: 'running',
