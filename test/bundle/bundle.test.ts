@@ -161,8 +161,8 @@ describe('the installed command', () => {
     const schemas = (await cli.sourcesLoadedBy(['build', '--repo', 'r', '--url', refusing.url, context])).filter(
       (source) => source.startsWith('packages/contracts/src/'),
     );
-    expect(schemas).toContain('packages/contracts/src/http/views.ts');
-    expect(schemas.filter((source) => /(?:schedules|webhooks?|limits|audit)\.ts$/.test(source))).toEqual([]);
+    expect(schemas).toContain('packages/contracts/src/http/build-view.ts');
+    expect(schemas.filter((source) => /(?:schedules|webhooks?|limits|audit|views)\.ts$/.test(source))).toEqual([]);
   });
 
   test('is small, and brings the licences of its libraries', async () => {
