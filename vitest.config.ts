@@ -16,8 +16,8 @@ export default defineConfig({
     // The tests build for several teams on one engine.
     env: { KILN_ISOLATION: 'pool' },
     pool: 'forks',
-    // Twice two cores' worth, because engines, leases and time-outs are waited for most of the time in the slow files.
-    maxWorkers: Number(process.env.KILN_TEST_WORKERS ?? 4),
+    // More than two cores' worth, because engines, leases and time-outs are waited for most of the time in the slow files.
+    maxWorkers: Number(process.env.KILN_TEST_WORKERS ?? 5),
     sequence: { sequencer: LongestFirst },
     globalSetup: 'test/support/test-run.ts',
     projects: [

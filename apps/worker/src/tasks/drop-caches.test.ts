@@ -99,6 +99,18 @@ test('keeps what is in use, and says so, unless the order names a repo', async (
   expect(notes).toEqual([]);
 });
 
+test('counts a mount whose build ended between the reading and the removal as dropped, not as in use', async () => {
+  const { drop, executor } = host();
+  executor.read = async () => {
+    const contents = executor.contents();
+    return { ...contents, mounts: contents.mounts.map((mount) => ({ ...mount, inUse: mount.bytes === 80 })) };
+  };
+  expect(await drop({})).toMatchObject({
+    ...{ inUse: [], freedBytes: 153 },
+    dropped: expect.arrayContaining([{ id: 'team-web//root/.npm', bytes: 80 }]),
+  });
+});
+
 const build = (buildId: string, repo: string) =>
   ({ buildId, repo, trust: 'trusted', spec: { team: 'web', cacheScope: 'repo' } }) as never;
 

@@ -90,7 +90,8 @@ async function prune(executor: Executor, targets: readonly DropTarget[], result:
     for (let i = 0; i < target.records.length; i += BATCH) {
       freed += (await executor.prune?.(target.records.slice(i, i + BATCH))) ?? 0;
     }
-    if (!target.inUse && target.records.length > 0) result.drop(target, freed);
+    // The build that used it may have ended since that was read.
+    if (target.inUse ? freed > 0 : target.records.length > 0) result.drop(target, freed);
   }
 }
 
@@ -131,7 +132,7 @@ class Tally {
   }
 
   keep(ids: readonly string[]): void {
-    for (const id of ids) this.#inUse.add(id);
+    for (const id of ids) if (!this.#dropped.has(id)) this.#inUse.add(id);
   }
 
   get done(): DropResult {

@@ -14,17 +14,22 @@ export const ULIMITS = [
 /** What an annotation is attached to. */
 export const ANNOTATION_LEVELS = ['manifest', 'index', 'manifest-descriptor', 'index-descriptor'] as const;
 
-const LEVEL = `(?:${ANNOTATION_LEVELS.join('|')})(?:\\[[A-Za-z0-9_/-]+\\])?`;
 /** `KEY=VALUE`, `LEVEL:KEY=VALUE` or `LEVEL[PLATFORM],…:KEY=VALUE`. A key contains no colon, which ends the levels. */
-const ANNOTATION = new RegExp(`^(?:${LEVEL}(?:,${LEVEL})*:)?[^:=\\s]+=[^\\0]*$`);
+const ANNOTATION = /^(?:([a-z-]+(?:\[[A-Za-z0-9_/-]+\])?(?:,[a-z-]+(?:\[[A-Za-z0-9_/-]+\])?)*):)?[^:=\s]+=[^\0]*$/;
+
+function isAnnotation(text: string): boolean {
+  const found = ANNOTATION.exec(text);
+  const levels = found?.[1]?.split(',').map((level) => level.split('[', 1)[0]) ?? [];
+  return found !== null && levels.every((level) => ANNOTATION_LEVELS.some((known) => known === level));
+}
 
 export const annotations = z
   .array(
     z
       .string()
       .max(4_096, { abort: true })
-      .regex(
-        ANNOTATION,
+      .refine(
+        isAnnotation,
         `[LEVEL[,LEVEL]:]KEY=VALUE, where LEVEL is ${ANNOTATION_LEVELS.join(', ')}, with [PLATFORM] if needed`,
       ),
   )

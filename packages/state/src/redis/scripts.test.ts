@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 const REFUSED = [
   ...['accept-build', 'assign-build', 'receive-delivery', 'add-message', 'track-report'],
   ...['create-token', 'use-token', 'set-secret', 'create-schedule', 'change-schedule', 'set-limits', 'set-host'],
-  ...['set-cache-mode', 'mark-moves'],
+  'set-cache-mode',
   ...['publish-inventory', 'learn-usage', 'save-learned', 'create-task', 'learn-saving', 'publish-evictions'],
   ...['reseal-build', 'reseal-doc', 'reseal-secret'],
 ];
