@@ -76,7 +76,7 @@ describe('a build for a platform that no host has', () => {
     expect(await pool.placed(await pool.submit(ARM, { runPlatforms: [] }))).toBe('a');
   });
 
-  test('starts on any host if nobody knows whether it does, once it is clear that no host has the platform', async ({
+  test('starts on any host if it is unknown whether it does, once it is clear that no host has the platform', async ({
     pool,
   }) => {
     await pool.join('a');

@@ -68,7 +68,7 @@ describe('a ref', () => {
     await expect(resolve(server.url(path), ref)).rejects.toMatchObject({ fault });
   });
 
-  test('says that a repository has no default branch, without naming a ref that nobody asked for', async () => {
+  test('says that a repository has no default branch, without naming a ref that was not asked for', async () => {
     await using empty = await GitServer.start();
     await expect(resolve(empty.url())).rejects.toMatchObject({
       fault: 'ref_missing',

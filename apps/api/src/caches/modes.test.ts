@@ -1,19 +1,10 @@
 import type { BuildView, ModeDefaultView } from '@kiln/contracts';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { apiForFile, redisForFile } from '../testing/for-file.ts';
 import { problemIn } from '../testing/problem-in.ts';
-import { TestApi } from '../testing/test-api.ts';
 
-let redis: TestRedis;
-let api: TestApi;
-beforeAll(async () => {
-  redis = await TestRedis.start();
-  api = await TestApi.start({}, { redis });
-});
-afterAll(async () => {
-  await api[Symbol.asyncDispose]();
-  await redis[Symbol.asyncDispose]();
-});
+const redis = await redisForFile();
+const api = await apiForFile({}, { redis });
 
 const put = (body: unknown, headers: Record<string, string> = {}) =>
   api.fetch('/v1/caches/modes', {

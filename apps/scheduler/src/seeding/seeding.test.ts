@@ -158,7 +158,7 @@ test('a drained host is told that its caches have moved once nothing is left to 
   await marked('moved');
   expect(said.at(-1)).toBe('moved');
   const count = said.length;
-  // New caches on the host: they are judged anew.
+  // The host has new caches, which have to be judged again.
   await publishCaches(pool, 'a', { ...APP_CACHE, 'lib//go': BYTES, 'other//go': BYTES });
   await until(
     async () => said.length,

@@ -71,7 +71,7 @@ describe('what a build runs is not known', () => {
     ['with another frontend', '# syntax=example.org/frontend\nFROM debian\nRUN make', {}],
     ['if a base is a variable without a value', 'ARG BASE\nFROM debian AS a\nRUN make\nFROM $BASE\n', {}],
     ['if a platform is one', 'FROM --platform=$OTHER debian\nRUN make', {}],
-    ['if a platform is none', 'FROM --platform=x debian\nRUN make', {}],
+    ['if a platform is invalid', 'FROM --platform=x debian\nRUN make', {}],
     ['if a source is a variable', 'FROM debian AS a\nRUN make\nFROM scratch\nCOPY --from=$A / /', {}],
     ['if there is no such target', 'FROM scratch', { target: 'x' }],
     ['without any stage', 'ARG X', {}],

@@ -78,7 +78,7 @@ const OPTIONAL: readonly Column<BuildView>[] = [
   { title: 'WAITING', text: ({ waiting }) => (waiting ? waitingText(waiting) : ''), min: 12, dispensable: 3 },
 ];
 
-/** A credential's or a person's name alone; what isn't somebody is named: `webhook github`. */
+/** The name of a credential or person alone, and other callers with their kind: `webhook github`. */
 function creatorText(createdBy: BuildView['createdBy']): string {
   if (!createdBy) return '';
   const { kind, name } = createdBy;

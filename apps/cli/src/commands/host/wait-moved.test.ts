@@ -44,7 +44,7 @@ describe('the wait for the caches of a host', () => {
     ['lasts as long as the scheduler says once it has said something', 9, [unsaid, ...Array(8).fill(moving), moved]],
     ['goes on after the API was unreachable', 3, [moving, away, away, moved]],
     ['ends when the worker has left', 1, [moving, undefined]],
-    ['is none for a host that isn’t drained', 0, [READY]],
+    ['takes no time for a host that isn’t drained', 0, [READY]],
   ])('%s', async (_, seconds, looks) => {
     expect(await waited(...looks)).toBe(seconds);
   });

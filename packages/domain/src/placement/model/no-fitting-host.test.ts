@@ -123,7 +123,7 @@ describe('a build waits', () => {
     );
   });
 
-  test('for such a host from when the leader began to lead, because nobody may have looked before', () => {
+  test('for such a host from when the leader began to lead, because earlier there may have been no leader', () => {
     const gone = host('b', arm, { alive: false, lastSeenAt: 0 });
     const verdict = (since: number) => noFittingHost(needs(ARM), [host('a'), gone], { ...CONDITIONS, since });
     expect(verdict(NOW - GRACE_MS + 1)).toBeUndefined();

@@ -17,7 +17,7 @@ export interface KnownHost {
 export interface FitConditions {
   /** ms since the epoch. */
   readonly now: number;
-  /** When this leader began to lead, ms since the epoch: nobody could have noticed before that a lost host came back. */
+  /** When this leader began to lead, ms since the epoch: without a leader, the return of a lost host goes unnoticed. */
   readonly since: number;
   /** How long a host counts after its worker last reported, ms: it may be restarting. */
   readonly graceMs: number;

@@ -29,7 +29,7 @@ export function decidedRows(flags: Readonly<Record<string, DecidedFlag>>): [name
   });
 }
 
-/** What Kiln does with a flag of `docker buildx build`; undefined if nobody has decided that. */
+/** What Kiln does with a flag of `docker buildx build`; undefined if it is not in the list. */
 export function decisionOn(name: string): 'supported' | 'ignored' | 'refused' | 'renamed' | undefined {
   if (Object.hasOwn(DOCKER_FLAGS, name)) return 'supported';
   if (Object.hasOwn(IGNORED_FLAGS, name)) return 'ignored';
