@@ -40,10 +40,10 @@ test('leaves out only what both builds ignored, and nothing if that is not known
   expect(withoutIgnored(cut, [['*'], ['*']])).toEqual({ state: 'differ', changes: [], cut: true });
 });
 
-test('gives up within a second on patterns and paths that would take long', () => {
-  const pattern = `${'**/*'.repeat(200)}x`;
-  const files = changed(...Array.from({ length: 2_000 }, (_, i) => `${'a/'.repeat(400)}${i}`));
-  const start = performance.now();
-  expect(withoutIgnored(files, [[pattern], [pattern]])).toEqual(files);
-  expect(performance.now() - start).toBeLessThan(5_000);
+test('leaves out nothing if matching all patterns and paths would take too many steps', () => {
+  const ignore = [`${'**/*'.repeat(40)}x`];
+  const files = changed(...Array.from({ length: 3_000 }, (_, i) => `${'a/'.repeat(40)}${i}x`));
+  const few = { ...files, changes: files.changes.slice(0, 10) };
+  expect(withoutIgnored(few, [ignore, ignore])).toEqual({ state: 'same' });
+  expect(withoutIgnored(files, [ignore, ignore])).toEqual(files);
 });
