@@ -42,8 +42,7 @@ test('leaves out only what both builds ignored, and nothing if that is not known
 
 test('leaves out nothing if matching all patterns and paths would take too many steps', () => {
   const ignore = [`${'**/*'.repeat(40)}x`];
-  const files = changed(...Array.from({ length: 3_000 }, (_, i) => `${'a/'.repeat(40)}${i}x`));
-  const few = { ...files, changes: files.changes.slice(0, 10) };
-  expect(withoutIgnored(few, [ignore, ignore])).toEqual({ state: 'same' });
-  expect(withoutIgnored(files, [ignore, ignore])).toEqual(files);
+  const paths = Array.from({ length: 3_000 }, (_, i) => `${'a/'.repeat(40)}${i}x`);
+  expect(withoutIgnored(changed(...paths.slice(0, 10)), [ignore, ignore])).toEqual({ state: 'same' });
+  expect(withoutIgnored(changed(...paths), [ignore, ignore])).toEqual(changed(...paths));
 });
