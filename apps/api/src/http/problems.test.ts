@@ -1,5 +1,6 @@
 import { request as httpRequest } from 'node:http';
 import { type OperationId, type Problem, problem, ROUTES, type RouteDoc } from '@kiln/contracts';
+import { cpuMs } from '@kiln/runtime/testing';
 import { TestRedis } from '@kiln/state/testing';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { apiForFile, redisForFile } from '../testing/for-file.ts';
@@ -248,9 +249,10 @@ test('while Redis is away, answers and /readyz are 503, and afterwards they reco
 
 test('a text made for catastrophic backtracking delays nothing', async () => {
   const provenance = `a=${'a,a='.repeat(28)}a `;
-  const before = performance.now();
   const body = { source: { type: 'git', url: 'https://git.example/app' }, provenance };
-  const [answer, health] = await Promise.all([api.post('/v1/builds', body), api.fetch('/healthz')]);
-  expect([answer.status, health.status]).toEqual([400, 200]);
-  expect(performance.now() - before).toBeLessThan(2_000);
+  const taken = await cpuMs(async () => {
+    const [answer, health] = await Promise.all([api.post('/v1/builds', body), api.fetch('/healthz')]);
+    expect([answer.status, health.status]).toEqual([400, 200]);
+  });
+  expect(taken).toBeLessThan(2_000);
 });

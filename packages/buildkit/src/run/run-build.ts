@@ -2,14 +2,12 @@ import type { BuildSpec } from '@kiln/contracts';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import type { BuildHistory } from '../control/control-messages.ts';
 import type { Logger } from '../engine/logger.ts';
-import { messageOf } from '../engine/message-of.ts';
 import { stopCause } from '../outcome/build-stop.ts';
 import { explainForeignRun } from '../outcome/foreign-run.ts';
 import { Halt } from '../outcome/halt.ts';
 import { neverStarted, outcomeOf, type RunOutcome } from '../outcome/outcome.ts';
 import { ProgressReader } from '../progress/progress-reader.ts';
 import { proxyArgs, proxySecrets } from '../settings/proxy.ts';
-import type { ToolProcess } from '../tool/tool-process.ts';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
 import { buildxArguments, unenforcedLimits } from './buildx-arguments.ts';
@@ -20,15 +18,10 @@ import { explainRefusal } from './login-refusal.ts';
 import { namedContextDirs } from './named-contexts.ts';
 import { prepareContext } from './prepare-context.ts';
 import { RecordSink } from './record-sink.ts';
+import { runBuildx } from './run-buildx.ts';
 import { RunFiles } from './run-files.ts';
 import type { RunHost } from './run-host.ts';
 import type { RunRequest } from './run-request.ts';
-import { SpillQueue } from './spill-queue.ts';
-import { StallWatch } from './stall-watch.ts';
-import { stopProcess } from './stop-process.ts';
-
-/** How much progress waits in memory for a slow log before it goes to the disk. */
-const PROGRESS_MEMORY_BYTES = 4 * 1024 * 1024;
 
 /** Runs one build from beginning to end; resolves when its buildx has exited. */
 export async function runBuild(host: RunHost, request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
@@ -72,24 +65,18 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     await reader.warn(`resources.${limit} is not enforced: this host's buildx has no such limit`);
   }
   laps.end('filesMs');
-  const process = await host.tool.start({
-    argv: [host.paths.exec, host.paths.fence, files.pidFile, 'docker-buildx', ...argv],
-    user: await files.handOver(),
-    // A context's .git may have settings that name programs, which git would run if buildx called it there.
-    env: [...files.env, 'BUILDX_GIT_INFO=false', ...policy, ...env, ...s3Env(caches, request.secrets)],
-  });
   const artifact =
     spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
-  await using progress = new SpillQueue(files.spillFile, PROGRESS_MEMORY_BYTES);
-  using stall = stallWatch(host, reader, halt);
-  const ended = pump(process, progress, artifact, halt, stall);
-  const delivered = deliver(progress, reader, halt, stall);
-  const stopped = stopOnHalt(host, files, process, ended, halt);
-  await ended;
-  // The outcome is decided only when the whole log is delivered, even if the log is slower than the build was.
-  await delivered;
+  const call = {
+    argv,
+    // A context's .git may have settings that name programs, which git would run if buildx called it there.
+    env: [...files.env, 'BUILDX_GIT_INFO=false', ...policy, ...env, ...s3Env(caches, request.secrets)],
+    user: await files.handOver(),
+    ...{ pidFile: files.pidFile, spillFile: files.spillFile, reader, artifact },
+  };
+  const exitCode = await runBuildx(host, call, halt);
   laps.end('buildxMs');
-  const [exitCode] = await Promise.all([process.exitCode(), reclaim(files, host.log), stopped]);
+  await reclaim(files, host.log);
   await reader.endOfText();
   const ref = exitCode === 0 && reader.idle ? undefined : await files.ref();
   if (ref !== undefined && !reader.idle) await awaitQuiet(host.connectBuildkit, ref, host.log);
@@ -131,64 +118,12 @@ function progressReader(
   );
 }
 
-function stallWatch(host: RunHost, reader: ProgressReader, halt: Halt): StallWatch | undefined {
-  return (
-    host.stall &&
-    new StallWatch({
-      ...host.stall,
-      running: () => reader.running,
-      onStuck(fault) {
-        halt.fail({ code: 'infrastructure', message: `the builder is stuck: ${fault.message}` }, fault);
-      },
-      now: () => performance.now(),
-      log: host.log,
-    })
-  );
-}
-
 /** If the tool container is gone as well, the run's files have nothing to tell. */
 async function reclaim(files: RunFiles, log: Logger): Promise<void> {
   try {
     await files.reclaim();
   } catch (error) {
     log.warn({ err: error }, 'run files could not be read');
-  }
-}
-
-/** Reads buildx's output to its end, without delay: a buildx whose output isn't read blocks, and soon gives up (see `readRest`). */
-async function pump(
-  process: ToolProcess,
-  progress: SpillQueue,
-  artifact: ArtifactPipe | undefined,
-  halt: Halt,
-  stall: StallWatch | undefined,
-): Promise<void> {
-  for await (const { stream, data } of process.output()) {
-    try {
-      stall?.arrived(stream === 'stderr' ? data.length : 0);
-      if (stream === 'stderr') await progress.push(data);
-      else await artifact?.write(data);
-    } catch (error) {
-      halt.fail({ code: 'infrastructure', message: `buildx’s output could not be stored: ${messageOf(error)}` });
-    }
-  }
-  progress.end();
-}
-
-/** Turns progress into records, as fast as the log takes them. */
-async function deliver(
-  progress: SpillQueue,
-  reader: ProgressReader,
-  halt: Halt,
-  stall: StallWatch | undefined,
-): Promise<void> {
-  for await (const data of progress.chunks()) {
-    try {
-      await reader.push(data);
-      stall?.taken(data.length);
-    } catch (error) {
-      halt.fail({ code: 'infrastructure', message: `buildx’s progress could not be read: ${messageOf(error)}` });
-    }
   }
 }
 
@@ -222,19 +157,4 @@ function isAllDone(spec: BuildSpec, history: BuildHistory, reader: ProgressReade
     case 'load':
       return false;
   }
-}
-
-async function stopOnHalt(
-  host: RunHost,
-  files: RunFiles,
-  process: ToolProcess,
-  ended: Promise<void>,
-  halt: Halt,
-): Promise<void> {
-  const halted = new Promise<boolean>((resolve) => {
-    if (halt.signal.aborted) resolve(true);
-    else halt.signal.addEventListener('abort', () => resolve(true), { once: true });
-  });
-  const first = await Promise.race([halted, ended.then(() => false)]);
-  if (first) await stopProcess({ tool: host.tool, paths: host.paths, files, process, ended, log: host.log });
 }
