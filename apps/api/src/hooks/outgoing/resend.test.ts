@@ -98,7 +98,7 @@ describe('a target’s Retry-After', () => {
     expect(state).toBe('pending');
     const waitMs = Date.parse(retryAt ?? '') - before;
     expect(waitMs).toBeGreaterThan(expectedMs - 2_000);
-    expect(waitMs).toBeLessThan(expectedMs + 5_000);
+    expect(waitMs).toBeLessThan(expectedMs + 60_000);
   });
 
   test('isn’t cut short by the retries’ own back-off', async () => {
