@@ -9,6 +9,8 @@ test.each([
   'unexpected status from POST request to http://r.example:5000/v2/a/blobs/uploads/: 503 Service Unavailable',
   'unexpected status from POST request to http://r.example:5000/v2/a/blobs/uploads/: 429 Too Many Requests',
   'failed commit on ref "manifest-sha256:63925a39": unexpected status from PUT request to http://r.example:5000/v2/a/manifests/sha256:63925a39: 502 Bad Gateway',
+  'received unexpected HTTP status: 503 Service Unavailable',
+  'error parsing HTTP 504 response body: unexpected status code 504: <html>',
   'failed to do request: Post "https://r.example:5000/v2/a/blobs/uploads/": EOF',
   'failed to do request: Head "https://r.example:5000/v2/a/blobs/sha256:6738": dial tcp 10.1.2.3:5000: connect: connection refused',
   'failed to do request: Put "https://r.example:5000/v2/a": read tcp 10.1.2.3:1->10.1.2.4:5000: read: connection reset by peer',

@@ -3,7 +3,7 @@ import type { RunOutcome } from './outcome.ts';
 
 /** Where a registry, or the server of its tokens, answered: then the answer decides, whatever else the text has. */
 const STATUS = /\b([1-5]\d\d) [A-Z][A-Za-z'-]+(?: [A-Z][A-Za-z'-]+)*(?::|$)/m;
-const ANSWERED = /\b(?:status|HTTP status|code|response)\b[^\n]*?\b([45]\d\d)\b/i;
+const ANSWERED = /\bstatus(?: code)?:? ([45]\d\d)\b/i;
 
 const PASSING_STATUSES: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 
