@@ -2,7 +2,7 @@ import type { AllowedFrontends, Trust } from '@kiln/domain';
 import type { DriverName } from '../control/buildkit-connection.ts';
 import type { Egress } from '../egress/egress.ts';
 import type { Logger } from '../engine/logger.ts';
-import type { PushRetries } from '../run/push-again.ts';
+import type { PushRetries } from '../run/push-retries.ts';
 import type { BuilderSettings } from '../settings/builder-settings.ts';
 import type { TreeBudget } from '../trees/tree-budget.ts';
 

@@ -5,19 +5,9 @@ import { classifyFailure } from '../outcome/classify-failure.ts';
 import type { Halt } from '../outcome/halt.ts';
 import { isPassingPushFailure } from '../outcome/push-failure.ts';
 import type { ProgressReader } from '../progress/progress-reader.ts';
+import { LONGEST_PAUSE_MS } from './push-retries.ts';
 import { type BuildxCall, runBuildx } from './run-buildx.ts';
 import type { RunHost } from './run-host.ts';
-
-/** How often failed pushes are repeated. */
-export interface PushRetries {
-  readonly times: number;
-  /** The pause before the first one, ms; each further one is twice as long, up to `LONGEST_PAUSE_MS`. */
-  readonly firstPauseMs: number;
-}
-
-/** About a minute and a half in all, besides what the pushes themselves take. */
-export const PUSH_RETRIES: PushRetries = { times: 6, firstPauseMs: 1_000 };
-const LONGEST_PAUSE_MS = 30_000;
 
 /** A run of buildx that has ended. */
 export interface EndedBuildx {
