@@ -6,17 +6,19 @@ import { stopCause } from '../outcome/build-stop.ts';
 import { explainForeignRun } from '../outcome/foreign-run.ts';
 import { Halt } from '../outcome/halt.ts';
 import { neverStarted, outcomeOf, type RunOutcome } from '../outcome/outcome.ts';
+import { explainPush } from '../outcome/push-failure.ts';
 import { ProgressReader } from '../progress/progress-reader.ts';
 import { proxyArgs, proxySecrets } from '../settings/proxy.ts';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
-import { buildxArguments, unenforcedLimits } from './buildx-arguments.ts';
+import { type BuildxInvocation, buildxArguments, unenforcedLimits } from './buildx-arguments.ts';
 import { cacheFlags, failedExport, localCacheFlags, s3Env } from './cache-flags.ts';
 import { hiddenPart } from './docker-config.ts';
 import { Laps } from './laps.ts';
 import { explainRefusal } from './login-refusal.ts';
 import { namedContextDirs } from './named-contexts.ts';
 import { prepareContext } from './prepare-context.ts';
+import { pushAgain } from './push-again.ts';
 import { RecordSink } from './record-sink.ts';
 import { runBuildx } from './run-buildx.ts';
 import { RunFiles } from './run-files.ts';
@@ -45,7 +47,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const caches = request.cachePlaces ?? { from: [], to: [] };
   const archive = await files.placeArchive(request.archive, halt.signal);
   const policy = await files.placeSourcePolicy(host.sourcePolicy(request.source));
-  const argv = buildxArguments({
+  const invocation: BuildxInvocation = {
     builder: host.builder,
     trust: host.trust,
     spec,
@@ -59,22 +61,26 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     cacheFlags: [...cacheFlags(caches, request.cacheForm ?? (() => 'index')), ...localCacheFlags(archive)],
     namespace: request.ownNamespace,
     proxyArgs: proxyArgs(host.proxy, spec.buildArgs),
-  });
-  const reader = progressReader(host, request, sink);
+  };
+  const first = progressReader(host, request, sink);
   for (const limit of unenforcedLimits(spec, host.features)) {
-    await reader.warn(`resources.${limit} is not enforced: this host's buildx has no such limit`);
+    await first.warn(`resources.${limit} is not enforced: this host's buildx has no such limit`);
   }
   laps.end('filesMs');
   const artifact =
     spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
   const call = {
-    argv,
+    argv: buildxArguments(invocation),
     // A context's .git may have settings that name programs, which git would run if buildx called it there.
     env: [...files.env, 'BUILDX_GIT_INFO=false', ...policy, ...env, ...s3Env(caches, request.secrets)],
     user: await files.handOver(),
-    ...{ pidFile: files.pidFile, spillFile: files.spillFile, reader, artifact },
+    ...{ pidFile: files.pidFile, spillFile: files.spillFile, reader: first, artifact },
   };
-  const exitCode = await runBuildx(host, call, halt);
+  const ended = await pushAgain(await runBuildx(host, call, halt), {
+    ...{ host, spec, call, halt, note },
+    argv: (changed) => buildxArguments({ ...invocation, spec: { ...spec, ...changed } }),
+  });
+  const { exitCode, reader } = ended;
   laps.end('buildxMs');
   await reclaim(files, host.log);
   await reader.endOfText();
@@ -82,7 +88,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   if (ref !== undefined && !reader.idle) await awaitQuiet(host.connectBuildkit, ref, host.log);
   const history = ref === undefined || halt.reason ? undefined : await readRest(host, ref, reader);
   await reader.end();
-  request.observer?.steps(reader.trace.steps, reader.trace.leftOut);
+  request.observer?.steps(first.trace.steps, first.trace.leftOut);
   const finished =
     history && exitCode !== 0 && reader.brokenOff && isAllDone(spec, history, reader) ? history : undefined;
   const stored = await artifact?.finish(exitCode === 0 || finished !== undefined);
@@ -96,12 +102,16 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     exitCode: finished ? 0 : exitCode,
     halted: halt.reason,
     ...reader.facts(),
+    // What a repeated push finds in the cache was built by this run.
+    counts: first.facts().counts,
+    pushed: [...new Set([...ended.pushed, ...reader.facts().pushed])],
     metadata: finished?.metadata ?? (exitCode === 0 ? await files.metadata() : {}),
     artifact: stored,
   });
   const { failed: failedSteps } = reader.facts();
-  const explained = explainForeignRun(outcome, failedSteps, spec.platforms, host.platforms);
-  return explainRefusal(explained, failedSteps, { logins, ownLogins, trust: host.trust, spec });
+  const foreign = explainForeignRun(outcome, failedSteps, spec.platforms, host.platforms);
+  const refused = explainRefusal(foreign, failedSteps, { logins, ownLogins, trust: host.trust, spec });
+  return explainPush(refused, spec.tags, ended);
 }
 
 function progressReader(
