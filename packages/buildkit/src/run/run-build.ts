@@ -1,4 +1,5 @@
-import type { BuildSpec } from '@kiln/contracts';
+import { artifactsOf, type BuildSpec, pushedNames } from '@kiln/contracts';
+import { outputTypes } from '@kiln/domain';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import type { BuildHistory } from '../control/control-messages.ts';
 import type { Logger } from '../engine/logger.ts';
@@ -18,6 +19,7 @@ import { hiddenPart } from './docker-config.ts';
 import { Laps } from './laps.ts';
 import { explainRefusal } from './login-refusal.ts';
 import { namedContextDirs } from './named-contexts.ts';
+import { packOutputs } from './pack-outputs.ts';
 import { prepareContext } from './prepare-context.ts';
 import { RecordSink } from './record-sink.ts';
 import { RunFiles } from './run-files.ts';
@@ -33,8 +35,8 @@ const PROGRESS_MEMORY_BYTES = 4 * 1024 * 1024;
 /** Runs one build from beginning to end; resolves when its buildx has exited. */
 export async function runBuild(host: RunHost, request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
   const { spec } = request;
-  if (spec.output.type === 'artifact' && !request.artifact)
-    throw new Error('output artifact requested, but request.artifact is missing');
+  const artifacts = artifactsOf(spec.output).length;
+  if (artifacts > 0 && !request.artifact) throw new Error('output artifact requested, but request.artifact is missing');
   if (signal.aborted) return neverStarted(stopCause(signal.reason), spec);
   const laps = new Laps<'contextMs' | 'filesMs' | 'buildxMs' | 'outcomeMs'>();
   using halt = new Halt(signal, spec.timeoutSeconds * 1000);
@@ -51,6 +53,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const ownLogins = await files.placeLogins(logins, host.dockerConfigDir);
   const caches = request.cachePlaces ?? { from: [], to: [] };
   const archive = await files.placeArchive(request.archive, halt.signal);
+  const outputFiles = artifacts > 1 ? await files.placeOutputs(artifacts) : [];
   const policy = await files.placeSourcePolicy(host.sourcePolicy(request.source));
   const argv = buildxArguments({
     builder: host.builder,
@@ -64,6 +67,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     ...(request.internal && { internal: request.internal }),
     features: host.features,
     cacheFlags: [...cacheFlags(caches, request.cacheForm ?? (() => 'index')), ...localCacheFlags(archive)],
+    outputFiles,
     namespace: request.ownNamespace,
     proxyArgs: proxyArgs(host.proxy, spec.buildArgs),
   });
@@ -78,8 +82,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     // A context's .git may have settings that name programs, which git would run if buildx called it there.
     env: [...files.env, 'BUILDX_GIT_INFO=false', ...policy, ...env, ...s3Env(caches, request.secrets)],
   });
-  const artifact =
-    spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
+  const artifact = artifacts > 0 && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
   await using progress = new SpillQueue(files.spillFile, PROGRESS_MEMORY_BYTES);
   using stall = stallWatch(host, reader, halt);
   const ended = pump(process, progress, artifact, halt, stall);
@@ -98,7 +101,9 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   request.observer?.steps(reader.trace.steps, reader.trace.leftOut);
   const finished =
     history && exitCode !== 0 && reader.brokenOff && isAllDone(spec, history, reader) ? history : undefined;
-  const stored = await artifact?.finish(exitCode === 0 || finished !== undefined);
+  const isWhole = exitCode === 0 || finished !== undefined;
+  if (artifact && isWhole) await packOutputs(outputFiles, artifact);
+  const stored = await artifact?.finish(isWhole);
   const failed = exitCode === 0 ? failedExport(reader.facts().failed) : undefined;
   if (failed) request.onFailedExport?.(failed);
   if (exitCode === 0 && archive.to !== undefined) await request.archive?.save(archive.to, halt.signal);
@@ -125,7 +130,7 @@ function progressReader(
   return new ProgressReader(
     {
       hidden: [...secrets.values(), ...registryLogins.map(hiddenPart), ...hidden, ...proxySecrets(host.proxy)],
-      tags: spec.output.type === 'push' ? spec.tags : [],
+      tags: pushedNames(spec),
     },
     { deliver: (records) => sink.deliver(records), now: () => host.now() },
   );
@@ -213,15 +218,7 @@ async function readRest(host: RunHost, ref: string, reader: ProgressReader): Pro
 function isAllDone(spec: BuildSpec, history: BuildHistory, reader: ProgressReader): boolean {
   if (history.failed) return false;
   const { pushed } = reader.facts();
-  switch (spec.output.type) {
-    case 'none':
-    case 'artifact':
-      return true;
-    case 'push':
-      return spec.tags.every((tag) => pushed.includes(tag));
-    case 'load':
-      return false;
-  }
+  return !outputTypes(spec.output).includes('load') && pushedNames(spec).every((name) => pushed.includes(name));
 }
 
 async function stopOnHalt(
