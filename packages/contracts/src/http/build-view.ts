@@ -87,6 +87,10 @@ export const buildView = z
         digest: z.string().optional(),
         configDigest: z.string().optional(),
         pushed: z.array(z.string()).optional(),
+        notPushed: z
+          .array(z.string())
+          .optional()
+          .meta({ description: 'With `pushed`, if the build failed or was canceled between its pushes.' }),
         loaded: z.array(z.string()).optional(),
         artifact: z.strictObject({ digest: z.string(), sizeBytes: z.int() }).optional(),
       })

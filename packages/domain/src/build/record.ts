@@ -11,6 +11,8 @@ export interface BuildResult {
   readonly configDigest?: string;
   /** References that were pushed. A canceled build may have some, if their push had finished before the cancel. */
   readonly pushed?: readonly string[];
+  /** References that a build which failed or was canceled had not pushed. Absent if it had pushed none. */
+  readonly notPushed?: readonly string[];
   /** References loaded into the host's engine. */
   readonly loaded?: readonly string[];
   readonly artifact?: { readonly digest: string; readonly sizeBytes: number };
