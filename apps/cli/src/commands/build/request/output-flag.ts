@@ -1,14 +1,6 @@
 import { artifactsOf, type OutputSpec, outputsOf } from '@kiln/contracts';
 import { UsageError } from '../../../io/errors.ts';
-import { type ParsedOutput, parseOutput } from './parse-output.ts';
-
-/** Where to write an output of type `artifact`. */
-export type Destination =
-  | { readonly type: 'directory'; readonly path: string }
-  | { readonly type: 'file'; readonly path: string }
-  | { readonly type: 'stdout' }
-  /** Docker's engine of this machine. */
-  | { readonly type: 'engine'; readonly context?: string };
+import { type Destination, type ParsedOutput, parseOutput } from './parse-output.ts';
 
 /** The request's `output`, and what this command does with its artifacts. */
 export interface OutputPlan {

@@ -1,7 +1,14 @@
 import { type ArtifactOutput, isExportOption } from '@kiln/contracts';
 import { UsageError } from '../../../io/errors.ts';
 import { csvFields, csvPairs } from './csv.ts';
-import type { Destination } from './output-flag.ts';
+
+/** Where to write an output of type `artifact`. */
+export type Destination =
+  | { readonly type: 'directory'; readonly path: string }
+  | { readonly type: 'file'; readonly path: string }
+  | { readonly type: 'stdout' }
+  /** Docker's engine of this machine. */
+  | { readonly type: 'engine'; readonly context?: string };
 
 /** One `--output`. */
 export interface ParsedOutput {

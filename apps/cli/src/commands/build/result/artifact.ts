@@ -9,7 +9,7 @@ import type { BuildView } from '@kiln/contracts';
 import { readTar } from '@kiln/trees';
 import { UsageError } from '../../../io/errors.ts';
 import type { Io } from '../../../io/output.ts';
-import type { Destination } from '../request/output-flag.ts';
+import type { Destination } from '../request/parse-output.ts';
 import { extractTar } from './extract-tar.ts';
 
 /**
