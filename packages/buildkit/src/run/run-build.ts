@@ -12,7 +12,7 @@ import { ProgressReader } from '../progress/progress-reader.ts';
 import { proxyArgs, proxySecrets } from '../settings/proxy.ts';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
-import { type BuildxInvocation, buildxArguments, unenforcedLimits } from './buildx-arguments.ts';
+import { type BuildxInvocation, buildxArguments, callEnv, unenforcedLimits } from './buildx-arguments.ts';
 import { cacheFlags, failedExport, localCacheFlags, s3Env } from './cache-flags.ts';
 import { hiddenPart } from './docker-config.ts';
 import { Laps } from './laps.ts';
@@ -30,7 +30,7 @@ import type { RunRequest } from './run-request.ts';
 /** Runs one build from beginning to end; resolves when its buildx has exited. */
 export async function runBuild(host: RunHost, request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
   const { spec } = request;
-  const artifacts = artifactsOf(spec.output).length;
+  const artifacts = spec.call ? 1 : artifactsOf(spec.output).length;
   if (artifacts > 0 && !request.artifact) throw new Error('output artifact requested, but request.artifact is missing');
   if (signal.aborted) return neverStarted(stopCause(signal.reason), spec);
   const laps = new Laps<'contextMs' | 'filesMs' | 'buildxMs' | 'outcomeMs'>();
@@ -75,7 +75,14 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const call = {
     argv: buildxArguments(invocation),
     // A context's .git may have settings that name programs, which git would run if buildx called it there.
-    env: [...files.env, 'BUILDX_GIT_INFO=false', ...policy, ...env, ...s3Env(caches, request.secrets)],
+    env: [
+      ...files.env,
+      'BUILDX_GIT_INFO=false',
+      ...callEnv(spec, host.features),
+      ...policy,
+      ...env,
+      ...s3Env(caches, request.secrets),
+    ],
     user: await files.handOver(),
     ...{ pidFile: files.pidFile, spillFile: files.spillFile, reader: first, artifact },
   };
@@ -161,7 +168,7 @@ async function readRest(host: RunHost, ref: string, reader: ProgressReader): Pro
 
 /** Whether BuildKit did all that was asked for. Loading the image is buildx's own work after the build, which it then hasn't done, nor maybe one of several outputs. */
 function isAllDone(spec: BuildSpec, history: BuildHistory, reader: ProgressReader): boolean {
-  if (history.failed || spec.output.type === 'several') return false;
+  if (history.failed || spec.call || spec.output.type === 'several') return false;
   const { pushed } = reader.facts();
   return !outputTypes(spec.output).includes('load') && pushedNames(spec).every((name) => pushed.includes(name));
 }

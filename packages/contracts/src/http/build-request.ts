@@ -7,7 +7,7 @@ import { MTIME_MODES, NAMESPACE_ARG, SUPERSEDE_MODES } from './constants.ts';
 import { contextDigest, relativePath, secretName, secretValue, tagReference, teamName } from './fields.ts';
 import { hostLabels } from './host-labels.ts';
 import { outputConflicts, outputSpec } from './output-spec.ts';
-import { annotations, extraHosts, noCacheFilter, runLimits } from './run-options.ts';
+import { annotations, call, extraHosts, noCacheFilter, runLimits } from './run-options.ts';
 
 export const uploadSource = z
   .strictObject({
@@ -90,6 +90,7 @@ export const buildRequest = z
       .default([]),
     tags: z.array(tagReference).max(64).default([]),
     output: outputSpec.default({ type: 'none' }),
+    call,
     annotations,
     noCache: z.boolean().default(false),
     noCacheFilter,
@@ -169,6 +170,10 @@ export const buildRequest = z
     }
     for (const { path, expected: message, input } of outputConflicts(request))
       ctx.addIssue({ code: 'custom', path, message, input });
+    if (request.call && request.output.type !== 'none') {
+      const message = '"none", because call is given, which builds nothing';
+      ctx.addIssue({ code: 'custom', path: ['output', 'type'], message, input: request.output.type });
+    }
     if (request.noCache && request.noCacheFilter?.length) {
       ctx.addIssue({
         code: 'custom',

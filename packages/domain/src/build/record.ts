@@ -98,6 +98,8 @@ export interface BuildRecord {
   readonly granted?: Granted;
   /** Absent: `warm`. */
   readonly cacheMode?: CacheMode;
+  /** Whether it only evaluates the Dockerfile, so that its duration says nothing about builds of the repo. */
+  readonly isCall?: true;
   readonly createdAt: number;
   /** When it was queued last: at its acceptance, or at the loss of its last attempt. */
   readonly queuedAt: number;
