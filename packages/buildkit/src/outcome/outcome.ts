@@ -1,5 +1,13 @@
-import type { BuildSpec } from '@kiln/contracts';
-import type { BuilderFault, BuildResult, Failure, Outcome, StepCounts } from '@kiln/domain';
+import { type BuildSpec, pushedNames } from '@kiln/contracts';
+import {
+  type BuilderFault,
+  type BuildResult,
+  type Failure,
+  isPushed,
+  type Outcome,
+  outputTypes,
+  type StepCounts,
+} from '@kiln/domain';
 import type { StopCause } from './build-stop.ts';
 import { builderFault } from './builder-fault.ts';
 import { classifyFailure, type FailedRun } from './classify-failure.ts';
@@ -42,7 +50,7 @@ export function outcomeOf(run: EndedRun): RunOutcome {
 /** Which tags registries have, and which not, after a build that failed. */
 function pushedSoFar({ spec, pushed }: EndedRun): Pick<Outcome, 'result'> {
   if (pushed.length === 0) return {};
-  return { result: { pushed: [...pushed], notPushed: spec.tags.filter((tag) => !pushed.includes(tag)) } };
+  return { result: { pushed: [...pushed], notPushed: pushedNames(spec).filter((name) => !pushed.includes(name)) } };
 }
 
 function failed(run: EndedRun): RunOutcome {
@@ -84,8 +92,8 @@ function succeeded({ spec, metadata, artifact, imageBytes }: EndedRun): BuildRes
     ...(configDigest && configDigest !== digest && { configDigest }),
     ...(manifest && { manifest }),
     ...(imageBytes !== undefined && { imageBytes }),
-    ...(spec.output.type === 'push' && { pushed: spec.tags }),
-    ...(spec.output.type === 'load' && { loaded: spec.tags }),
+    ...(isPushed(spec.output) && { pushed: [...pushedNames(spec)] }),
+    ...(outputTypes(spec.output).includes('load') && { loaded: spec.tags }),
     ...(artifact && { artifact }),
   };
 }

@@ -1,4 +1,5 @@
 import type { BuildSpec } from '@kiln/contracts';
+import { isPushed } from '@kiln/domain';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import { imageBytes } from '../control/image-size.ts';
 import type { RunHost } from './run-host.ts';
@@ -17,7 +18,7 @@ export async function measurePushed(
   metadata: Readonly<Record<string, unknown>>,
 ): Promise<number | undefined> {
   const digest = metadata['containerimage.digest'];
-  if (output.type !== 'push' || typeof digest !== 'string') return undefined;
+  if (!isPushed(output) || typeof digest !== 'string') return undefined;
   try {
     await using control = await BuildkitControl.open(connectBuildkit);
     return await imageBytes(digest, (each) => control.content(each, TIMEOUT_MS));
