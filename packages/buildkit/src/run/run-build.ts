@@ -17,6 +17,7 @@ import { cacheFlags, failedExport, localCacheFlags, s3Env } from './cache-flags.
 import { hiddenPart } from './docker-config.ts';
 import { Laps } from './laps.ts';
 import { explainRefusal } from './login-refusal.ts';
+import { measurePushed } from './measure-pushed.ts';
 import { namedContextDirs } from './named-contexts.ts';
 import { packOutputs } from './pack-outputs.ts';
 import { prepareContext } from './prepare-context.ts';
@@ -107,8 +108,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const failed = exitCode === 0 ? failedExport(reader.facts().failed) : undefined;
   if (failed) request.onFailedExport?.(failed);
   if (exitCode === 0 && archive.to !== undefined) await request.archive?.save(archive.to, halt.signal);
-  laps.end('outcomeMs');
-  host.log.info({ buildId: request.buildId, attempt: request.attempt, ...laps.taken }, 'build run ended');
+  const metadata = finished?.metadata ?? (exitCode === 0 ? await files.metadata() : {});
   const outcome = outcomeOf({
     spec,
     exitCode: finished ? 0 : exitCode,
@@ -117,9 +117,12 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     // What a repeated push finds in the cache was built by this run.
     counts: first.facts().counts,
     pushed: [...new Set([...ended.pushed, ...reader.facts().pushed])],
-    metadata: finished?.metadata ?? (exitCode === 0 ? await files.metadata() : {}),
+    metadata,
+    imageBytes: await measurePushed(host, spec, metadata),
     artifact: stored,
   });
+  laps.end('outcomeMs');
+  host.log.info({ buildId: request.buildId, attempt: request.attempt, ...laps.taken }, 'build run ended');
   const { failed: failedSteps } = reader.facts();
   const foreign = explainForeignRun(outcome, failedSteps, spec.platforms, host.platforms);
   const refused = explainRefusal(foreign, failedSteps, { logins, ownLogins, trust: host.trust, spec });
