@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { BuildView } from '@kiln/contracts';
+import { parseReference, taggedName } from '@kiln/domain';
 
 /** Returns what docker calls the image's ID: the digest of its config if known, else of its manifest. */
 export function imageId({ result }: BuildView): string | undefined {
@@ -15,9 +16,15 @@ export function metadata(build: BuildView): Record<string, unknown> {
     'buildx.build.ref': `kiln/${build.host ?? 'none'}/${build.id}`,
     ...(result?.configDigest && { 'containerimage.config.digest': result.configDigest }),
     ...(result?.digest && { 'containerimage.digest': result.digest }),
-    ...(names && names.length > 0 && { 'image.name': names.join(',') }),
+    ...(names && names.length > 0 && { 'image.name': names.map(fullName).join(',') }),
     'kiln.build': build.id,
   };
+}
+
+/** As buildx writes it, with the registry's host. */
+function fullName(name: string): string {
+  const reference = parseReference(name);
+  return reference === undefined ? name : taggedName(reference);
 }
 
 /** Writes the files requested by `--metadata-file` and `--iidfile`. */
