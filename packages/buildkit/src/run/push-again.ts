@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { BuildSpec } from '@kiln/contracts';
-import type { Failure } from '@kiln/domain';
+import { artifactsOf, type BuildSpec } from '@kiln/contracts';
+import { type Failure, isPushed } from '@kiln/domain';
 import { classifyFailure } from '../outcome/classify-failure.ts';
 import type { Halt } from '../outcome/halt.ts';
 import { isPassingPushFailure } from '../outcome/push-failure.ts';
@@ -39,11 +39,13 @@ export interface PushAgainDeps {
  */
 export async function pushAgain(exitCode: number | undefined, deps: PushAgainDeps): Promise<EndedBuildx> {
   const { host, spec, call, halt } = deps;
+  // Of an artifact on buildx's standard output, a part has been stored.
+  const repeatable = isPushed(spec.output) && artifactsOf(spec.output).length !== 1;
   let last: EndedBuildx = { exitCode, reader: call.reader, tries: 1, pushed: call.reader.facts().pushed };
   for (;;) {
     await last.reader.endOfText();
     const failure = failureOf(last);
-    if (spec.output.type !== 'push' || halt.reason || !isPassingPushFailure(failure, last.tries > 1)) return last;
+    if (!repeatable || halt.reason || !isPassingPushFailure(failure, last.tries > 1)) return last;
     const pushFailure = failure?.code === 'push_refused' ? failure : last.pushFailure;
     last = { ...last, ...(pushFailure && { pushFailure }) };
     const { times, firstPauseMs } = host.pushRetries;
