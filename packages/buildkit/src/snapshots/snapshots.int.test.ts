@@ -140,6 +140,25 @@ test('refuses a mount that BuildKit gives to no other RUN, and leaves nothing in
   expect(await records(warm)).toEqual([]);
 });
 
+test('keeps a mount with an owner warm while other caches are saved, refused, filled and evicted', async () => {
+  const [repo, other] = [unique(), unique()];
+  const mount = 'id=c,target=/c,uid=1000,mode=0700';
+  const mountsOf = async (of: Lab, name: string) =>
+    (await of.builder.inventory()).mounts.filter(({ id }) => id.startsWith(namespace(name))).flatMap((m) => m.records);
+  for (const of of [warm, cold]) {
+    await build(of, repo, 'touch /c/kept', mount);
+    await build(of, other, 'touch /c/x');
+    const { tar } = await save(of, other);
+    await expect(save(of, other, 'none')).rejects.toThrow(MountUnreachable);
+    await of.builder.prune(await mountsOf(of, other));
+    expect(await seed(of, other, tar)).toBe('seeded');
+    // With them go the steps that used the mount.
+    await of.builder.prune((await of.builder.inventory()).layers.map(({ id }) => id));
+    expect(await build(of, repo, 'ls -A /c', mount)).toBe('kept\n');
+    expect(await mountsOf(of, repo)).toHaveLength(1);
+  }
+}, 120_000);
+
 test('lets no build see a mount that is being filled, and removes it if the stream breaks or the archive is cut short', async () => {
   const repo = unique();
   const whole = rawTar(
