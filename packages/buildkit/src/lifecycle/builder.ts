@@ -160,7 +160,8 @@ export class Builder {
   }
 
   /**
-   * Reads one of the builder's cache mounts as a tar, whatever names, modes, owners, links, holes and attributes it has.
+   * Reads one of the builder's cache mounts as a tar, whatever names, modes, owners, links, holes and attributes it has. What RUNs set for its directory is known
+   * from the builder's builds unless it is given.
    * @param take reads the tar to its end; called again, from the beginning, if a build had the mount
    * @throws MountUnreachable @throws SnapshotRunFailed @throws what `take` throws @throws as `inventory`
    */
@@ -169,7 +170,10 @@ export class Builder {
     take: (content: AsyncIterable<Uint8Array>) => Promise<void>,
     signal: AbortSignal,
   ): Promise<SavedMount> {
-    return await this.#working(signal, (until) => saveMount(this.#host, this.#leftovers, place, take, until));
+    return await this.#working(signal, async (until) => {
+      const owner = place.owner ?? (await this.#owners.all()).get(`${place.namespace}/${place.id}`);
+      return await saveMount(this.#host, this.#leftovers, { ...place, owner }, take, until);
+    });
   }
 
   /**
@@ -186,6 +190,7 @@ export class Builder {
     return await this.#working(signal, async (until) => {
       const id = `${place.namespace}/${place.id}`;
       if ((await this.inventory()).mounts.some((mount) => mount.id === id)) return 'kept';
+      if (place.owner) await this.#owners.note(place.namespace, new Map([[place.id, place.owner]]));
       return await seedMount(this.#host, this.#leftovers, place, tar, until);
     });
   }
