@@ -146,8 +146,6 @@ test('carries a mount whose RUN sets an owner and a mode, and keeps it warm on b
   const repo = unique();
   const mount = 'id=c,target=/c,uid=1000,gid=2000,mode=0700';
   await build(warm, repo, 'mkdir /c/own && touch /c/x && chown 5:6 /c/own', mount);
-  // Another cache mount with the id, of RUNs that set neither.
-  await expect(save(warm, repo, 'none')).rejects.toThrow(MountUnreachable);
   const { tar, owner } = await save(warm, repo);
   expect(owner).toEqual({ uid: 1000, gid: 2000, mode: 0o700 });
   expect(await seed(cold, repo, tar, 'c', owner)).toBe('seeded');
@@ -160,7 +158,7 @@ test('carries a mount whose RUN sets an owner and a mode, and keeps it warm on b
     expect(await mountsOf(of, repo)).toMatchObject([{ records: [expect.any(String)] }]);
   }
   expect(await records(warm)).toEqual([]);
-}, 60_000);
+});
 
 test('lets no build see a mount that is being filled, and removes it if the stream breaks or the archive is cut short', async () => {
   const repo = unique();
