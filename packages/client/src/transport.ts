@@ -11,6 +11,8 @@ export interface Call {
   /** A body that isn't text is streamed at the pace of the connection. */
   readonly body?: string | AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal | undefined;
+  /** Called when the whole request has been sent, perhaps more than once. */
+  readonly onSent?: (() => void) | undefined;
 }
 
 /** A bearer token, or a function that returns one for each request, for short-lived tokens. */
@@ -19,6 +21,8 @@ export type TokenSource = string | (() => Promise<string>);
 /** Sends requests to one server: adds its address and token, and turns failures into errors. */
 export class Transport {
   readonly url: string;
+  /** The version in the server's last answer, if it told one. */
+  serverVersion: string | undefined;
   readonly #token: TokenSource | undefined;
 
   /** `url` may have a path, for an API behind a proxy. Throws `TypeError` if it isn't an http(s) URL. */
@@ -35,7 +39,7 @@ export class Transport {
    * Returns an answer with a status below 400. Throws `KilnProblem`, `KilnUnreachable`, `KilnBadAnswer` for a redirect to elsewhere, the
    * signal's reason, or what getting a token throws. Reading the answer's body throws `KilnUnreachable`, or the signal's reason.
    */
-  async call(path: string, { method = 'GET', headers, query, body, signal }: Call): Promise<HttpAnswer> {
+  async call(path: string, { method = 'GET', headers, query, body, signal, onSent }: Call): Promise<HttpAnswer> {
     const url = `${this.url}${path}${search(query)}`;
     const token = typeof this.#token === 'function' ? await this.#token() : this.#token;
     const all = {
@@ -48,12 +52,13 @@ export class Transport {
     try {
       answer =
         body === undefined || typeof body === 'string'
-          ? await sendRequest(url, { method, headers: all, signal, ...(body !== undefined && { body }) })
-          : await streamingPost(url, { headers: all, body, signal });
+          ? await sendRequest(url, { method, headers: all, signal, onSent, ...(body !== undefined && { body }) })
+          : await streamingPost(url, { headers: all, body, signal, onSent });
     } catch (error) {
       signal?.throwIfAborted();
       throw error instanceof KilnBadAnswer ? error : new KilnUnreachable(this.url, error);
     }
+    this.serverVersion = answer.header('kiln-version') ?? this.serverVersion;
     if (answer.status >= 400) throw await readProblem(`${method} ${path}`, answer);
     return { ...answer, body: this.#read(answer.body, signal) };
   }

@@ -162,7 +162,6 @@ export {
   type BuildSpec,
   buildRequest,
   buildSpec,
-  outputSpec,
   secretRepoOf,
   storedSecretsOf,
   uploadSource,
@@ -256,6 +255,16 @@ export {
   ownLimits,
 } from './http/limits.ts';
 export {
+  type ArtifactOutput,
+  artifactsOf,
+  isExportOption,
+  type OutputSpec,
+  outputSpec,
+  outputsOf,
+  pushedNames,
+  type SingleOutput,
+} from './http/output-spec.ts';
+export {
   type FieldProblem,
   fieldPath,
   fieldProblem,
@@ -298,6 +307,7 @@ export {
   treeDigests,
   treeQuery,
 } from './http/trees.ts';
+export { VERSION_HEADER, type VersionView, versionView } from './http/version.ts';
 export {
   type BuildPage,
   buildPage,

@@ -28,6 +28,7 @@ export {
 export { isCommit } from './build/commit.ts';
 export { FAILURE_CODES, type Failure, type FailureCode, isHandBack, isInfrastructure } from './build/failure.ts';
 export { type AllowedFrontends, refusedFrontend, repositoryOf } from './build/frontend.ts';
+export { type AnyOutput, isPushed, type OutputType, outputTypes } from './build/output-types.ts';
 export { queueDeadline } from './build/queue-deadline.ts';
 export {
   type Attempt,
@@ -195,6 +196,7 @@ export { type Amount, amountOf, parseAmount } from './text/amount.ts';
 export { expandBraces, type GlobVerdict, matchGlobs } from './text/glob.ts';
 export { trim, trimEnd } from './text/trim.ts';
 export { parseBytes, parseDuration } from './text/units.ts';
+export { fitsServer } from './versions/fits-server.ts';
 export {
   type AttemptWindow,
   type LayerRecord,

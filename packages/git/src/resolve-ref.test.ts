@@ -130,7 +130,7 @@ describe('git connects', () => {
       { detached: true, stdio: 'ignore', env: { PATH: process.env.PATH ?? '', HOME: '/dev/null' } },
     );
     try {
-      await vi.waitFor(() => canConnect(port), { timeout: 20_000, interval: 10 });
+      await vi.waitFor(() => canConnect(port), { timeout: 60_000, interval: 10 });
       const open = guard('app.git', { 'app.git': ['127.0.0.1'] });
       expect(await resolve(`git://app.git:${port}/app.git`, 'main', open)).toBe(commits.third);
     } finally {

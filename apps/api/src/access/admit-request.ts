@@ -1,6 +1,7 @@
 import type { BuildRequest, BuildSpec, CacheLocation } from '@kiln/contracts';
 import {
   type Granted,
+  isPushed,
   mayPush,
   type Principal,
   type PushRule,
@@ -42,11 +43,11 @@ export function grantTo(
 ): Granted | undefined {
   if (trust === 'trusted') return undefined;
   const exported = cache?.to ?? [];
-  const patterns = output.type === 'push' || exported.length > 0 ? pushPatterns(rules, team) : [];
+  const patterns = isPushed(output) || exported.length > 0 ? pushPatterns(rules, team) : [];
   const granted = patterns.length > 0 ? { push: true } : undefined;
   const refusal = refusedTo(trust, { output, secrets }, granted);
   if (refusal) throw untrusted(refusal.field, refusal.got, refusal.expected);
-  if (granted && output.type === 'push') checkTags(tags, patterns);
+  if (granted && isPushed(output)) checkTags(tags, patterns);
   checkCaches(exported, patterns);
   return granted;
 }

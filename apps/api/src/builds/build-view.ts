@@ -67,8 +67,13 @@ function cancelCameTooLate({ state, cancelRequestedAt }: BuildRecord): boolean {
 }
 
 function viewResult(result: NonNullable<BuildRecord['result']>): NonNullable<BuildView['result']> {
-  const { pushed, loaded, ...rest } = result;
-  return { ...rest, ...(pushed && { pushed: [...pushed] }), ...(loaded && { loaded: [...loaded] }) };
+  const { pushed, notPushed, loaded, ...rest } = result;
+  return {
+    ...rest,
+    ...(pushed && { pushed: [...pushed] }),
+    ...(notPushed && { notPushed: [...notPushed] }),
+    ...(loaded && { loaded: [...loaded] }),
+  };
 }
 
 /** The view of an attempt, which leaves out the worker's incarnation. */

@@ -184,6 +184,14 @@ describe('the API', () => {
     expect(await problemIn(await api.fetch('/v1/builds/%E0%A4%A'))).toMatchObject({ status: 404 });
   });
 
+  test('tells the version of the API in a header, and to anyone who asks', async () => {
+    const { version } = (await (await fetch(`${api.api.url}/v1/version`)).json()) as { version: string };
+    expect(version).toMatch(/^\d+\.\d+\.\d+/);
+    for (const path of ['/v1/version', '/v2/builds']) {
+      expect((await fetch(api.api.url + path)).headers.get('kiln-version')).toBe(version);
+    }
+  });
+
   test('takes over a valid request id', async () => {
     const get = async (id: string) =>
       (await api.fetch('/healthz', { headers: { 'x-request-id': id } })).headers.get('x-request-id');

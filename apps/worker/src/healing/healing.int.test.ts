@@ -180,7 +180,7 @@ test('gives a builder whose database is broken a new state, and keeps the old on
   const container = engine.getContainer(containerName);
   await container.start();
   const printed = async () => (await container.logs({ stdout: true, stderr: true, tail: 50 })).toString();
-  await expect.poll(printed, { timeout: 20_000 }).toContain('invalid database');
+  await expect.poll(printed, { timeout: 60_000 }).toContain('invalid database');
   // A start on it fails, for which buildx needs a quarter of a minute, and so does another one, which the ladder begins with.
   startError = new Error('BuildKit does not answer');
   await healing.ledger.repaired(DOMAIN, { at: Date.now(), state: 'record_corrupt', action: 'restarted' });

@@ -1,5 +1,13 @@
-import type { BuildSpec } from '@kiln/contracts';
-import type { BuilderFault, BuildResult, Failure, Outcome, StepCounts } from '@kiln/domain';
+import { type BuildSpec, pushedNames } from '@kiln/contracts';
+import {
+  type BuilderFault,
+  type BuildResult,
+  type Failure,
+  isPushed,
+  type Outcome,
+  outputTypes,
+  type StepCounts,
+} from '@kiln/domain';
 import type { StopCause } from './build-stop.ts';
 import { builderFault } from './builder-fault.ts';
 import { classifyFailure, type FailedRun } from './classify-failure.ts';
@@ -20,6 +28,8 @@ export interface EndedRun extends FailedRun {
   readonly pushed: readonly string[];
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly artifact: BuildResult['artifact'] | undefined;
+  /** Compressed size of the image that was pushed, if it could be measured. */
+  readonly imageBytes?: number | undefined;
 }
 
 /** Determines the outcome of a run. */
@@ -28,14 +38,19 @@ export function outcomeOf(run: EndedRun): RunOutcome {
   // A build that had already finished when it was stopped has succeeded. After a fault it hasn't: its log or artifact is incomplete.
   const overruled = halted?.type === 'fault' || (halted?.type === 'stop' && halted.cause === 'fence');
   if (exitCode === 0 && !overruled) return { end: 'succeeded', result: succeeded(run), steps: counts };
-  const pushed = run.pushed.length > 0 ? { result: { pushed: [...run.pushed] } } : {};
-  const rest = { steps: counts, ...pushed };
+  const rest = { steps: counts, ...pushedSoFar(run) };
   if (!halted) return { ...failed(run), ...rest };
   if (halted.type === 'fault') {
     const { failure, builder: fault } = halted;
     return { end: 'failed', failure, ...rest, ...(fault && { fault }) };
   }
   return { end: halted.cause === 'cancel' ? 'canceled' : 'failed', failure: stopped(halted.cause, run.spec), ...rest };
+}
+
+/** Which tags registries have, and which not, after a build that failed. */
+function pushedSoFar({ spec, pushed }: EndedRun): Pick<Outcome, 'result'> {
+  if (pushed.length === 0) return {};
+  return { result: { pushed: [...pushed], notPushed: pushedNames(spec).filter((name) => !pushed.includes(name)) } };
 }
 
 function failed(run: EndedRun): RunOutcome {
@@ -67,17 +82,26 @@ function stopped(cause: StopCause, spec: BuildSpec): Failure {
   }
 }
 
-function succeeded({ spec, metadata, artifact }: EndedRun): BuildResult {
+function succeeded({ spec, metadata, artifact, imageBytes }: EndedRun): BuildResult {
   const digest = text(metadata['containerimage.digest']);
   const configDigest = text(metadata['containerimage.config.digest']);
+  const manifest = descriptor(metadata['containerimage.descriptor']);
   return {
     ...(digest && { digest }),
     // The `docker` driver repeats the image's digest here.
     ...(configDigest && configDigest !== digest && { configDigest }),
-    ...(spec.output.type === 'push' && { pushed: spec.tags }),
-    ...(spec.output.type === 'load' && { loaded: spec.tags }),
+    ...(manifest && { manifest }),
+    ...(imageBytes !== undefined && { imageBytes }),
+    ...(isPushed(spec.output) && { pushed: [...pushedNames(spec)] }),
+    ...(outputTypes(spec.output).includes('load') && { loaded: spec.tags }),
     ...(artifact && { artifact }),
   };
+}
+
+/** Reads the descriptor that buildx writes into its metadata file. */
+function descriptor(value: unknown): BuildResult['manifest'] {
+  const { mediaType, size } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
+  return typeof mediaType === 'string' && typeof size === 'number' ? { mediaType, sizeBytes: size } : undefined;
 }
 
 function text(value: unknown): string | undefined {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { type BuildxInvocation, buildxArguments, cacheNamespace, unenforcedLimits } from './buildx-arguments.ts';
 import { gitContext } from './git-context.ts';
 
-const NO_LIMITS = { memoryFlag: false, cpusFlag: false };
+const NO_LIMITS = { memoryFlag: false, cpusFlag: false, callFlag: false };
 
 function spec(fields: Partial<Parameters<typeof buildSpec.parse>[0] & object> = {}): BuildSpec {
   return buildSpec.parse({ source: { type: 'upload', name: 'app' }, secrets: [], ...fields });
@@ -81,7 +81,7 @@ test('passes everything that a request can contain', () => {
         { id: 'npm', env: 'KILN_SECRET_0' },
         { id: 'GIT_AUTH_TOKEN.github.com', src: '/scratch/secret-1' },
       ],
-      features: { memoryFlag: true, cpusFlag: true },
+      features: { memoryFlag: true, cpusFlag: true, callFlag: true },
       context: { type: 'git', url: 'https://github.com/acme/app', commit: 'abc', subdir: './services/web/' },
     },
   );
@@ -141,6 +141,57 @@ test.each([
   expect(argumentsOf({ output: { type }, tags: ['a:1'] })).toContain(flag);
 });
 
+test.each([
+  [
+    { type: 'push', options: { compression: 'zstd', 'annotation.a': 'b,"c"' } },
+    ['type=image,push=true,compression=zstd,"annotation.a=b,""c"""'],
+  ],
+  [{ type: 'artifact', format: 'docker' }, ['type=docker,dest=-']],
+  [
+    {
+      type: 'several',
+      outputs: [{ type: 'artifact' }, { type: 'artifact', format: 'oci', options: { compression: 'gzip' } }],
+    },
+    ['type=tar,dest=/run/1/0.tar', 'type=oci,dest=/run/1/1.tar,compression=gzip'],
+  ],
+] as const)('passes the output %o in buildx’s notation', (output, flags) => {
+  const given = argumentsOf(
+    { output, tags: ['a:1'] },
+    { outputFiles: output.type === 'several' ? ['/run/1/0.tar', '/run/1/1.tar'] : [] },
+  );
+  expect(given.filter((arg) => arg.startsWith('--output'))).toEqual(flags.map((flag) => `--output=${flag}`));
+  expect(given).toContain('--tag=a:1');
+});
+
+test.each([
+  [{ method: 'check' }, true, '--call=check,format=text,ignorestatus=true'],
+  [{ method: 'outline', format: 'json' }, true, '--call=outline,format=json,ignorestatus=true'],
+  [{ method: 'check' }, false, '--print=lint'],
+  [{ method: 'targets', format: 'json' }, false, '--print=targets,format=json'],
+])('passes the call %j to a buildx that has --call: %j', (call, callFlag, flag) => {
+  const given = argumentsOf({ call }, { features: { ...NO_LIMITS, callFlag } });
+  expect(given.filter((arg) => /^--(?:call|print|output)/.test(arg))).toEqual(['--output=type=cacheonly', flag]);
+});
+
+test('gives each output its own names', () => {
+  const outputs = [
+    { type: 'push', names: ['a:1', 'a:2'] },
+    { type: 'artifact', format: 'docker', names: ['b:1'] },
+    { type: 'artifact', format: 'oci', names: [] },
+    { type: 'artifact' },
+  ];
+  const given = argumentsOf(
+    { output: { type: 'several', outputs }, tags: ['a:1', 'a:2', 'b:1'] },
+    { outputFiles: ['/0', '/1', '/2'] },
+  );
+  expect(given.filter((arg) => /^--(?:output|tag|push)/.test(arg))).toEqual([
+    '--output=type=image,push=true,"name=a:1,a:2"',
+    '--output=type=docker,dest=/0,name=b:1',
+    '--output=type=oci,dest=/1',
+    '--output=type=tar,dest=/2',
+  ]);
+});
+
 test('does not let a build argument choose another namespace', () => {
   const given = argumentsOf({ buildArgs: { BUILDKIT_CACHE_MOUNT_NS: 'somebody-else' } });
   const own = cacheNamespace({ repo: 'example.org/app', team: 'default', scope: 'repo' });
@@ -168,7 +219,7 @@ test('omits and lists limits for which this buildx has no flag', () => {
   const limited = { resources: { memoryBytes: 1 << 30, cpus: 2 } };
   expect(argumentsOf(limited).join(' ')).not.toMatch(/memory|cpus/);
   expect(unenforcedLimits(spec(limited), NO_LIMITS)).toEqual(['memoryBytes', 'cpus']);
-  expect(unenforcedLimits(spec(limited), { memoryFlag: true, cpusFlag: true })).toEqual([]);
+  expect(unenforcedLimits(spec(limited), { ...NO_LIMITS, memoryFlag: true, cpusFlag: true })).toEqual([]);
   expect(unenforcedLimits(spec(), NO_LIMITS)).toEqual([]);
 });
 

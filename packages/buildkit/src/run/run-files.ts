@@ -1,4 +1,4 @@
-import { chmod, copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { SOURCE_POLICY_VARIABLE, type SourcePolicy } from '../egress/source-policy.ts';
@@ -95,12 +95,15 @@ export class RunFiles {
     await this.#owner.reclaim(this.#own);
   }
 
-  /** Returns BuildKit's ref of the build, the name of a file in `refs/<builder>/<node>`; undefined until buildx has sent the build. */
+  /** Returns BuildKit's ref of the last build, the name of a file in `refs/<builder>/<node>`; undefined until buildx has sent the build. */
   async ref(): Promise<string | undefined> {
-    const refs = await readdir(join(this.#buildxConfig, 'refs'), { recursive: true, withFileTypes: true }).catch(
-      () => [],
-    );
-    return refs.find((entry) => entry.isFile())?.name;
+    const dir = join(this.#buildxConfig, 'refs');
+    const refs = await readdir(dir, { recursive: true, withFileTypes: true }).catch(() => []);
+    const files = refs.filter((entry) => entry.isFile());
+    // A push that was repeated has left several.
+    const times = await Promise.all(files.map(({ parentPath, name }) => stat(join(parentPath, name))));
+    const newest = Math.max(...times.map(({ mtimeMs }) => mtimeMs));
+    return files.find((_, i) => times[i]?.mtimeMs === newest)?.name;
   }
 
   /** Returns variables for the secrets, and each secret's place. Values that don't fit into a variable go into files of the run. */
@@ -134,6 +137,13 @@ export class RunFiles {
     if (!archive) return {};
     const [from, to] = [join(this.#own, 'caches'), join(this.#own, 'new-caches')];
     return { from: (await archive.restore(from, signal)) ? from : undefined, to };
+  }
+
+  /** Makes the directory in which buildx writes several outputs; returns the path of each. */
+  async placeOutputs(count: number): Promise<string[]> {
+    const dir = join(this.#own, 'outputs');
+    await mkdir(dir);
+    return Array.from({ length: count }, (_, i) => join(dir, `${i}.tar`));
   }
 
   /** Writes the source policy into a file; returns the variable that points buildx to it. */

@@ -66,7 +66,7 @@ test('closing a connection while it reconnects rejects the commands that wait fo
   await redis.ping();
   await server.down();
   const waiting = redis.ping();
-  await vi.waitFor(() => expect(redis.status).toBe('reconnecting'), { timeout: 30_000, interval: 1 });
+  await vi.waitFor(() => expect(redis.status).toBe('reconnecting'), { timeout: 60_000, interval: 1 });
   redis.disconnect();
   await expect(waiting).rejects.toThrow('Connection is closed.');
 });

@@ -16,17 +16,15 @@ const ERRORS = {
   READONLY: "READONLY You can't write against a read only replica.",
 } as const;
 
+/** Faults by which a command is answered with an error. */
+export const REDIS_ERROR_REPLIES = Object.keys(ERRORS) as readonly (keyof typeof ERRORS)[];
+
 /**
  * Faults of a command. An error code: the error is returned and the command isn't executed. `silence`: it isn't executed, the connection
  * goes silent and breaks after a while. `reset`: it isn't executed, and the connection breaks at once. `lost reply`: it is executed, and the
  * connection breaks before the answer.
  */
-export const REDIS_FAULTS = [
-  ...(Object.keys(ERRORS) as (keyof typeof ERRORS)[]),
-  'silence',
-  'reset',
-  'lost reply',
-] as const;
+export const REDIS_FAULTS = [...REDIS_ERROR_REPLIES, 'silence', 'reset', 'lost reply'] as const;
 export type RedisFault = (typeof REDIS_FAULTS)[number];
 
 export interface SeenCommand {
@@ -70,7 +68,9 @@ export class FaultyRedis implements AsyncDisposable {
     const { silenceMs = 100, listenAt } = options;
     const { path, host, port } = redisOptions(upstreamUrl);
     const upstream = () => (path === undefined ? connect(port ?? 6379, host) : connect(path));
-    const dir = listenAt === undefined ? await mkdtemp(join(tmpdir(), 'kiln-faulty-')) : undefined;
+    // The run's directory is removed also after a run that was killed.
+    const parent = process.env.KILN_TEST_RUN_DIR ?? tmpdir();
+    const dir = listenAt === undefined ? await mkdtemp(join(parent, 'kiln-faulty-')) : undefined;
     const server = createServer((client) => proxy.#link(client, upstream()));
     if (dir === undefined) server.listen(0, listenAt);
     else server.listen(join(dir, 'redis.sock'));

@@ -5,7 +5,7 @@ import { TestApi } from '../../testing/test-api.ts';
 import { hook, TestForge } from '../../testing/test-forge.ts';
 import { CONFIG, LOOPBACK, push, TestForges } from '../../testing/test-forges.ts';
 
-const WAIT = { timeout: 10_000, interval: 10 };
+const WAIT = { timeout: 60_000, interval: 10 };
 let redis: TestRedis;
 let forges: TestForges;
 let api: TestApi;

@@ -43,7 +43,7 @@ export async function runBake({ flags, operands, io }: LocalInvocation<typeof BA
     io.out.write(printed);
     return EXIT.ok;
   }
-  await checkDestinations({ 'metadata-file': flags['metadata-file'], iidfile: undefined, plan: {}, cwd: io.cwd });
+  await checkDestinations({ 'metadata-file': flags['metadata-file'], iidfile: undefined, plan: {}, ...io });
   const mode = readMode({ progress: flags.progress, quiet: false, json: false }, io);
   const prepared = await prepareAll(bakeTargets(definition), flags, io);
   const client = connect(await findServer(flags, io.env));

@@ -29,13 +29,24 @@ export const DOCKER_FLAGS = {
   target: { kind: 'text', value: 'STAGE', help: 'Stage to build (default: the last one)' },
   platform: { kind: 'list', value: 'OS/ARCH,…', help: 'Target platforms' },
   push: { kind: 'bool', help: 'Push to the registries of the tags; same as --output=type=registry' },
-  load: { kind: 'bool', help: "Load the image into the engine of the build's host, not of this machine" },
+  load: {
+    kind: 'bool',
+    values: ['host'],
+    help: "Load the image into this machine's engine; same as --output=type=docker. --load=host: into that of the build's host",
+  },
   output: {
     kind: 'list',
     short: 'o',
     value: 'DIR|-|type=…',
-    help: 'Destination: type=local,dest=DIR; type=tar,dest=FILE; type=registry; type=image,push=true; type=docker (same as --load); type=cacheonly',
+    help: 'Destination: type=local,dest=DIR; type=tar, type=oci or type=docker with dest=FILE or dest=-; type=docker alone (same as --load); type=registry; type=image,push=true; type=cacheonly (repeatable)',
   },
+  call: {
+    kind: 'text',
+    value: 'METHOD',
+    help: 'Evaluate the Dockerfile instead of building it: check, outline or targets, with ,format=json for JSON (default: build)',
+  },
+  check: { kind: 'bool', help: 'Check the Dockerfile; same as --call=check' },
+  print: { kind: 'text', value: 'METHOD', help: 'Older name of --call' },
   'no-cache': { kind: 'bool', help: 'Run every step, with empty cache mounts' },
   'no-cache-filter': { kind: 'list', value: 'STAGE', help: 'Run every step of this stage (repeatable)' },
   'cache-from': {
@@ -185,8 +196,6 @@ export const REFUSED_FLAGS = {
     kind: 'list',
     why: 'hosts grant no entitlements; RUN steps that need privileges belong into a job of their own',
   },
-  call: { kind: 'text', harmless: ['build'], why: 'hosts only build; use docker buildx build --call on this machine' },
-  check: { kind: 'bool', why: 'hosts only build; use docker buildx build --check on this machine' },
   'cpu-period': { kind: 'text', why: LIMITS },
   'cpu-quota': { kind: 'text', why: LIMITS },
   'cpu-shares': { kind: 'text', why: LIMITS },
@@ -203,7 +212,6 @@ export const REFUSED_FLAGS = {
     kind: 'list',
     why: 'hosts evaluate no policies; the operator sets which registries and frontends are allowed',
   },
-  print: { kind: 'text', why: 'hosts only build; use docker buildx build --print on this machine' },
   'security-opt': { kind: 'list', why: 'BuildKit has no such options' },
   squash: { kind: 'bool', why: 'BuildKit cannot squash; COPY --from the stage into one that begins with FROM scratch' },
   ssh: {
