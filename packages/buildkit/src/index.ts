@@ -36,6 +36,7 @@ export type {
   GitCheckout,
   RunObserver,
   RunRequest,
+  TargetSources,
 } from './run/run-request.ts';
 export type {
   BuilderSettings,

@@ -286,6 +286,14 @@ export {
   secretsQuery,
   secretView,
 } from './http/secrets.ts';
+export {
+  onAllTargets,
+  type TargetSpec,
+  type TargetsRequest,
+  targetSpecs,
+  type UploadedTree,
+  uploadedTrees,
+} from './http/target-specs.ts';
 export { type TaskView, taskList, taskQuery, taskView, taskWaitQuery } from './http/tasks.ts';
 export {
   type MissingTreeParts,

@@ -34,6 +34,7 @@ export {
   type AttemptEnd,
   type BuildRecord,
   type BuildResult,
+  type ImageResult,
   CREATOR_KINDS,
   type Creator,
   creatorOf,

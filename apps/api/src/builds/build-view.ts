@@ -1,5 +1,5 @@
 import type { BuildView } from '@kiln/contracts';
-import { type Attempt, type BuildRecord, currentAttempt, waitsForHost } from '@kiln/domain';
+import { type Attempt, type BuildRecord, currentAttempt, type ImageResult, waitsForHost } from '@kiln/domain';
 import type { StoredBuild, StoredDecision } from '@kiln/state';
 import { instant } from '../http/answer.ts';
 
@@ -67,7 +67,16 @@ function cancelCameTooLate({ state, cancelRequestedAt }: BuildRecord): boolean {
 }
 
 function viewResult(result: NonNullable<BuildRecord['result']>): NonNullable<BuildView['result']> {
-  const { pushed, loaded, ...rest } = result;
+  const { targets, artifact, ...own } = result;
+  const byName = Object.entries(targets ?? {}).map(([name, image]) => [name, viewImage(image)] as const);
+  return {
+    ...viewImage(own),
+    ...(targets && { targets: Object.fromEntries(byName) }),
+    ...(artifact && { artifact }),
+  };
+}
+
+function viewImage({ pushed, loaded, ...rest }: ImageResult) {
   return { ...rest, ...(pushed && { pushed: [...pushed] }), ...(loaded && { loaded: [...loaded] }) };
 }
 

@@ -1,5 +1,5 @@
 import { noteUse, type TreeStore } from '@kiln/blobs';
-import { type BuildRequest, type BuildSpec, cacheOfMode, contextKey, uploadedContexts } from '@kiln/contracts';
+import { type BuildRequest, type BuildSpec, cacheOfMode, contextKey, uploadedTrees } from '@kiln/contracts';
 import { creatorOf, isTerminal, leastTrust, type Principal, type PushRule } from '@kiln/domain';
 import {
   type BuildSecretReader,
@@ -252,16 +252,17 @@ async function requireStored(
 
 /** Checks that the named contexts of an ended build are still stored. @throws ApiProblem `not_retriable`, `body_too_large` */
 async function requireContextsStored(
-  { team, buildContexts }: BuildSpec,
+  spec: BuildSpec,
   rules: BuildRules,
   trees: SubmissionDeps['trees'],
 ): Promise<void> {
-  for (const { name, digest, times } of uploadedContexts(buildContexts)) {
+  const { team } = spec;
+  for (const { at, digest, times } of uploadedTrees(spec)) {
     const tree = await trees.tree(team, digest as Digest);
     const hasTimes = times === undefined || (await trees.file(team, times as Digest)) !== undefined;
     if (tree && hasTimes) continue;
     const expected = 'a new build with the context uploaded again';
-    throw notRetriable(`buildContexts.${name}.digest`, 'a context that is no longer stored', expected);
+    throw notRetriable(`${at.join('.')}.digest`, 'a context that is no longer stored', expected);
   }
-  checkContextSize(await requireContexts({ team, buildContexts }, trees), rules, 'buildContexts');
+  checkContextSize(await requireContexts(spec, trees), rules, 'buildContexts');
 }

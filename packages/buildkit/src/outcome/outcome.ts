@@ -1,4 +1,4 @@
-import type { BuildSpec } from '@kiln/contracts';
+import { type BuildSpec, targetSpecs } from '@kiln/contracts';
 import type { BuilderFault, BuildResult, Failure, Outcome, StepCounts } from '@kiln/domain';
 import type { StopCause } from './build-stop.ts';
 import { builderFault } from './builder-fault.ts';
@@ -68,6 +68,23 @@ function stopped(cause: StopCause, spec: BuildSpec): Failure {
 }
 
 function succeeded({ spec, metadata, artifact }: EndedRun): BuildResult {
+  if (!spec.bake) return { ...imageOf(spec, metadata), ...(artifact && { artifact }) };
+  const targets = targetSpecs(spec).map(
+    ({ name = '', spec: target }) => [name, imageOf(target, (metadata[name] ?? {}) as EndedRun['metadata'])] as const,
+  );
+  const [pushed, loaded] = (['pushed', 'loaded'] as const).map((how) =>
+    targets.flatMap(([, image]) => image[how] ?? []),
+  );
+  return {
+    ...targets[0]?.[1],
+    ...(pushed?.length && { pushed }),
+    ...(loaded?.length && { loaded }),
+    ...(artifact && { artifact }),
+    targets: Object.fromEntries(targets),
+  };
+}
+
+function imageOf(spec: BuildSpec, metadata: EndedRun['metadata']): Omit<BuildResult, 'artifact' | 'targets'> {
   const digest = text(metadata['containerimage.digest']);
   const configDigest = text(metadata['containerimage.config.digest']);
   return {
@@ -76,7 +93,6 @@ function succeeded({ spec, metadata, artifact }: EndedRun): BuildResult {
     ...(configDigest && configDigest !== digest && { configDigest }),
     ...(spec.output.type === 'push' && { pushed: spec.tags }),
     ...(spec.output.type === 'load' && { loaded: spec.tags }),
-    ...(artifact && { artifact }),
   };
 }
 

@@ -1,9 +1,10 @@
-import type { BuildSpec } from '@kiln/contracts';
+import { type BuildSpec, targetSpecs } from '@kiln/contracts';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import type { BuildHistory } from '../control/control-messages.ts';
 import type { Logger } from '../engine/logger.ts';
 import { messageOf } from '../engine/message-of.ts';
 import { stopCause } from '../outcome/build-stop.ts';
+import { namingTarget, stepsOfTargets } from '../outcome/failed-target.ts';
 import { explainForeignRun } from '../outcome/foreign-run.ts';
 import { Halt } from '../outcome/halt.ts';
 import { neverStarted, outcomeOf, type RunOutcome } from '../outcome/outcome.ts';
@@ -12,6 +13,7 @@ import { proxyArgs, proxySecrets } from '../settings/proxy.ts';
 import type { ToolProcess } from '../tool/tool-process.ts';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
+import { BAKE_ENV, bakeArguments } from './bake-arguments.ts';
 import { buildxArguments, unenforcedLimits } from './buildx-arguments.ts';
 import { cacheFlags, failedExport, localCacheFlags, s3Env } from './cache-flags.ts';
 import { hiddenPart } from './docker-config.ts';
@@ -26,9 +28,13 @@ import type { RunRequest } from './run-request.ts';
 import { SpillQueue } from './spill-queue.ts';
 import { StallWatch } from './stall-watch.ts';
 import { stopProcess } from './stop-process.ts';
+import { prepareTargets } from './target-contexts.ts';
 
 /** How much progress waits in memory for a slow log before it goes to the disk. */
 const PROGRESS_MEMORY_BYTES = 4 * 1024 * 1024;
+
+/** What bake files have no keys for. */
+const NO_FEATURES = { memoryFlag: false, cpusFlag: false };
 
 /** Runs one build from beginning to end; resolves when its buildx has exited. */
 export async function runBuild(host: RunHost, request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
@@ -51,8 +57,9 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const ownLogins = await files.placeLogins(logins, host.dockerConfigDir);
   const caches = request.cachePlaces ?? { from: [], to: [] };
   const archive = await files.placeArchive(request.archive, halt.signal);
-  const policy = await files.placeSourcePolicy(host.sourcePolicy(request.source));
-  const argv = buildxArguments({
+  const sources = [request.source, ...[...(request.targets?.values() ?? [])].map(({ source }) => source)];
+  const policy = await files.placeSourcePolicy(host.sourcePolicy(sources));
+  const invocation = {
     builder: host.builder,
     trust: host.trust,
     spec,
@@ -66,9 +73,12 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     cacheFlags: [...cacheFlags(caches, request.cacheForm ?? (() => 'index')), ...localCacheFlags(archive)],
     namespace: request.ownNamespace,
     proxyArgs: proxyArgs(host.proxy, spec.buildArgs),
-  });
+  };
+  const targets = await prepareTargets(host, request, { context, contextDirs }, files, halt);
+  if ('end' in targets) return targets;
+  const argv = spec.bake ? await bakeArguments(host, invocation, targets, files) : buildxArguments(invocation);
   const reader = progressReader(host, request, sink);
-  for (const limit of unenforcedLimits(spec, host.features)) {
+  for (const limit of unenforcedLimits(spec, spec.bake ? NO_FEATURES : host.features)) {
     await reader.warn(`resources.${limit} is not enforced: this host's buildx has no such limit`);
   }
   laps.end('filesMs');
@@ -76,7 +86,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     argv: [host.paths.exec, host.paths.fence, files.pidFile, 'docker-buildx', ...argv],
     user: await files.handOver(),
     // A context's .git may have settings that name programs, which git would run if buildx called it there.
-    env: [...files.env, 'BUILDX_GIT_INFO=false', ...policy, ...env, ...s3Env(caches, request.secrets)],
+    env: [...files.env, 'BUILDX_GIT_INFO=false', ...BAKE_ENV, ...policy, ...env, ...s3Env(caches, request.secrets)],
   });
   const artifact =
     spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
@@ -91,16 +101,21 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   laps.end('buildxMs');
   const [exitCode] = await Promise.all([process.exitCode(), reclaim(files, host.log), stopped]);
   await reader.endOfText();
-  const ref = exitCode === 0 && reader.idle ? undefined : await files.ref();
-  if (ref !== undefined && !reader.idle) await awaitQuiet(host.connectBuildkit, ref, host.log);
+  const refs = exitCode === 0 && reader.idle ? [] : await files.refs();
+  if (!reader.idle) for (const one of refs) await awaitQuiet(host.connectBuildkit, one, host.log);
+  // The statuses of several targets' builds can't be told from those that buildx has printed: they have steps in common, and clocks of their own.
+  const [ref] = spec.bake ? [] : refs;
   const history = ref === undefined || halt.reason ? undefined : await readRest(host, ref, reader);
   await reader.end();
   request.observer?.steps(reader.trace.steps, reader.trace.leftOut);
   const finished =
     history && exitCode !== 0 && reader.brokenOff && isAllDone(spec, history, reader) ? history : undefined;
   const stored = await artifact?.finish(exitCode === 0 || finished !== undefined);
-  const failed = exitCode === 0 ? failedExport(reader.facts().failed) : undefined;
-  if (failed) request.onFailedExport?.(failed);
+  const facts = reader.facts();
+  const names = new Set(spec.bake ? targets.flatMap(({ name }) => name ?? []) : []);
+  const failed = stepsOfTargets(facts.failed, names);
+  const failedCaches = exitCode === 0 ? failedExport(failed) : undefined;
+  if (failedCaches) request.onFailedExport?.(failedCaches);
   if (exitCode === 0 && archive.to !== undefined) await request.archive?.save(archive.to, halt.signal);
   laps.end('outcomeMs');
   host.log.info({ buildId: request.buildId, attempt: request.attempt, ...laps.taken }, 'build run ended');
@@ -108,13 +123,14 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     spec,
     exitCode: finished ? 0 : exitCode,
     halted: halt.reason,
-    ...reader.facts(),
+    ...facts,
+    failed,
     metadata: finished?.metadata ?? (exitCode === 0 ? await files.metadata() : {}),
     artifact: stored,
   });
-  const { failed: failedSteps } = reader.facts();
-  const explained = explainForeignRun(outcome, failedSteps, spec.platforms, host.platforms);
-  return explainRefusal(explained, failedSteps, { logins, ownLogins, trust: host.trust, spec });
+  const explained = explainForeignRun(outcome, failed, spec.platforms, host.platforms);
+  const refused = explainRefusal(explained, failed, { logins, ownLogins, trust: host.trust, spec });
+  return namingTarget(refused, failed, names, facts.lines);
 }
 
 function progressReader(
@@ -125,7 +141,7 @@ function progressReader(
   return new ProgressReader(
     {
       hidden: [...secrets.values(), ...registryLogins.map(hiddenPart), ...hidden, ...proxySecrets(host.proxy)],
-      tags: spec.output.type === 'push' ? spec.tags : [],
+      tags: targetSpecs(spec).flatMap((target) => (target.spec.output.type === 'push' ? target.spec.tags : [])),
     },
     { deliver: (records) => sink.deliver(records), now: () => host.now() },
   );

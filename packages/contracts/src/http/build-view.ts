@@ -28,6 +28,13 @@ export const attemptView = z
   })
   .meta({ id: 'Attempt' });
 
+const imageResult = z.strictObject({
+  digest: z.string().optional(),
+  configDigest: z.string().optional(),
+  pushed: z.array(z.string()).optional(),
+  loaded: z.array(z.string()).optional(),
+});
+
 export const buildView = z
   .strictObject({
     id: buildId,
@@ -84,10 +91,11 @@ export const buildView = z
     steps: stepCounts.optional(),
     result: z
       .strictObject({
-        digest: z.string().optional(),
-        configDigest: z.string().optional(),
-        pushed: z.array(z.string()).optional(),
-        loaded: z.array(z.string()).optional(),
+        ...imageResult.shape,
+        targets: z.record(z.string(), imageResult).optional().meta({
+          description:
+            'The images by target, if the build has several (`bake`). The fields beside it are of the request’s own target, but for `pushed` and `loaded`, which have all.',
+        }),
         artifact: z.strictObject({ digest: z.string(), sizeBytes: z.int() }).optional(),
       })
       .optional(),
