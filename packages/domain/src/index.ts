@@ -34,12 +34,12 @@ export {
   type AttemptEnd,
   type BuildRecord,
   type BuildResult,
-  type ImageResult,
   CREATOR_KINDS,
   type Creator,
   creatorOf,
   currentAttempt,
   type EndedRun,
+  type ImageResult,
   type StepCounts,
   waitsForHost,
 } from './build/record.ts';

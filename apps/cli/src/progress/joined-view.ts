@@ -45,7 +45,11 @@ export class JoinedView {
             numbers = new Map();
             return;
           case 'step':
-            view.record({ ...record, step: numberOf(record.step), name: namesSteps ? named(record.name, name) : record.name });
+            view.record({
+              ...record,
+              step: numberOf(record.step),
+              name: namesSteps ? named(record.name, name) : record.name,
+            });
             return;
           case 'warning':
             view.record({

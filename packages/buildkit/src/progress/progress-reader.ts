@@ -15,6 +15,8 @@ export interface ProgressReaderOptions {
   readonly hidden: readonly string[];
   /** Tags that the build pushes. */
   readonly tags: readonly string[];
+  /** Changes statuses before they are read. Default: none are changed. */
+  readonly filter?: ((status: SolveStatus) => SolveStatus) | undefined;
 }
 
 export interface ProgressReaderDeps {
@@ -33,9 +35,11 @@ export class ProgressReader {
   readonly #deps: ProgressReaderDeps;
   readonly #replay = new StatusReplay();
   readonly #trace: StepTrace;
+  readonly #filter: (status: SolveStatus) => SolveStatus;
 
-  constructor({ hidden, tags }: ProgressReaderOptions, deps: ProgressReaderDeps) {
+  constructor({ hidden, tags, filter = (status) => status }: ProgressReaderOptions, deps: ProgressReaderDeps) {
     this.#deps = deps;
+    this.#filter = filter;
     this.#needles = secretNeedles(hidden);
     this.#decoder = new StatusDecoder(this.#needles, tags);
     this.#trace = new StepTrace((text) => maskText(text, this.#needles));
@@ -93,7 +97,7 @@ export class ProgressReader {
   async #take(item: ScannedItem): Promise<void> {
     switch (item.type) {
       case 'status':
-        return await this.#deliver(solveStatus(item.value));
+        return await this.#deliver(this.#filter(solveStatus(item.value)));
       case 'dropped':
         return await this.warn(`${item.bytes} bytes of progress output were too long to read`);
       case 'line': {

@@ -95,5 +95,5 @@ function attestation(value: string): string {
 
 /** Escapes what HCL would evaluate in a text: buildx treats all texts of a bake file as templates, also those of a JSON file. */
 function literal(text: string): string {
-  return text.replaceAll('${', '$${').replaceAll('%{', '%%{');
+  return text.replace(/[$%](?=\{)/g, (sign) => sign + sign);
 }

@@ -3,12 +3,14 @@ import { BuildkitControl } from '../control/buildkit-control.ts';
 import type { BuildHistory } from '../control/control-messages.ts';
 import type { Logger } from '../engine/logger.ts';
 import { messageOf } from '../engine/message-of.ts';
+import { explainBakeFile } from '../outcome/bake-file-error.ts';
 import { stopCause } from '../outcome/build-stop.ts';
 import { namingTarget, stepsOfTargets } from '../outcome/failed-target.ts';
 import { explainForeignRun } from '../outcome/foreign-run.ts';
 import { Halt } from '../outcome/halt.ts';
 import { neverStarted, outcomeOf, type RunOutcome } from '../outcome/outcome.ts';
 import { ProgressReader } from '../progress/progress-reader.ts';
+import { withoutStep } from '../progress/without-step.ts';
 import { proxyArgs, proxySecrets } from '../settings/proxy.ts';
 import type { ToolProcess } from '../tool/tool-process.ts';
 import { ArtifactPipe } from './artifact-pipe.ts';
@@ -129,7 +131,8 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     artifact: stored,
   });
   const explained = explainForeignRun(outcome, failed, spec.platforms, host.platforms);
-  const refused = explainRefusal(explained, failed, { logins, ownLogins, trust: host.trust, spec });
+  const unfit = spec.bake ? explainBakeFile(explained) : explained;
+  const refused = explainRefusal(unfit, failed, { logins, ownLogins, trust: host.trust, spec });
   return namingTarget(refused, failed, names, facts.lines);
 }
 
@@ -142,6 +145,8 @@ function progressReader(
     {
       hidden: [...secrets.values(), ...registryLogins.map(hiddenPart), ...hidden, ...proxySecrets(host.proxy)],
       tags: targetSpecs(spec).flatMap((target) => (target.spec.output.type === 'push' ? target.spec.tags : [])),
+      // It reads the file that Kiln itself has written.
+      filter: spec.bake && withoutStep('[internal] load local bake definitions'),
     },
     { deliver: (records) => sink.deliver(records), now: () => host.now() },
   );

@@ -248,7 +248,6 @@ const bakeTarget = z
     }
   })
   .meta({
-    id: 'BakeTarget',
     description: 'A target that is built together with others. Its fields are those of a build request.',
   });
 

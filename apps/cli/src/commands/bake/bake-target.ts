@@ -85,7 +85,13 @@ function targetOf(name: string, fields: Readonly<Record<string, unknown>>): Bake
   }
   if (dockerfile !== 'Dockerfile')
     args.push(`--file=${isRemote(context) ? dockerfile : inContext(context, dockerfile)}`);
-  return { name, args, operand: context, dockerfileText: inline === undefined ? undefined : String(inline), links: linksOf(fields.contexts) };
+  return {
+    name,
+    args,
+    operand: context,
+    dockerfileText: inline === undefined ? undefined : String(inline),
+    links: linksOf(fields.contexts),
+  };
 }
 
 const LINK = 'target:';

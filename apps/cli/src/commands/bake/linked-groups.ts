@@ -15,14 +15,15 @@ export function linkedGroups<T extends Linked>(targets: readonly T[]): (readonly
   }
   const order = new Map(targets.map((target, i) => [target, i]));
   const positionOf = (target: T) => order.get(target) ?? 0;
+  const firstOf = (group: readonly T[]) => Math.min(...group.map(positionOf));
   return groups
+    .toSorted((a, b) => firstOf(a) - firstOf(b))
     .map((group) => {
       const sorted = group.toSorted((a, b) => positionOf(a) - positionOf(b));
       const [first, ...rest] = sorted.toSorted((a, b) => Number(used.has(a.name)) - Number(used.has(b.name)));
       if (!first) throw new Error('an empty group');
       return [first, ...rest] as const;
-    })
-    .toSorted(([a], [b]) => positionOf(a) - positionOf(b));
+    });
 }
 
 function isLinked(a: Linked, b: Linked): boolean {

@@ -18,8 +18,13 @@ type Input = Bake['targets'][string];
 export function checkLinked(targets: Targets): void {
   if (targets.length === 1) return;
   const piped = targets.find(({ prepared }) => prepared.source.tar);
-  if (piped) throw new UsageError(`target ${piped.target.name}: a context from standard input cannot be linked to other targets`);
-  const writing = targets.filter(({ prepared }) => prepared.plan.output === 'artifact').map(({ target }) => target.name);
+  if (piped)
+    throw new UsageError(
+      `target ${piped.target.name}: a context from standard input cannot be linked to other targets`,
+    );
+  const writing = targets
+    .filter(({ prepared }) => prepared.plan.output === 'artifact')
+    .map(({ target }) => target.name);
   if (writing.length > 1)
     throw new UsageError(
       `targets ${writing.join(' and ')} are linked, so that one build makes them, and both write files (type=local or tar), which only one target of a build can; bake them one after the other`,
@@ -30,7 +35,9 @@ export function checkLinked(targets: Targets): void {
 export function linkedWarnings([own, ...others]: Targets): string[] {
   return others.flatMap(({ target: { name }, prepared: { request } }) =>
     request.cache?.to?.length
-      ? [`target ${name}: cache-to is not used, because it is linked to ${own.target.name}, whose caches include its steps`]
+      ? [
+          `target ${name}: cache-to is not used, because it is linked to ${own.target.name}, whose caches include its steps`,
+        ]
       : [],
   );
 }
@@ -55,8 +62,14 @@ export async function linkedRequest(targets: Targets, deps: SendNamedDeps): Prom
     };
   }
   const { request } = own.prepared;
-  const logins = new Map(targets.flatMap(({ prepared }) => prepared.request.registryLogins ?? []).map((one) => [one.registry, one]));
-  const from = [...new Map(targets.flatMap(({ prepared }) => prepared.request.cache?.from ?? []).map((one) => [JSON.stringify(one), one])).values()];
+  const logins = new Map(
+    targets.flatMap(({ prepared }) => prepared.request.registryLogins ?? []).map((one) => [one.registry, one]),
+  );
+  const from = [
+    ...new Map(
+      targets.flatMap(({ prepared }) => prepared.request.cache?.from ?? []).map((one) => [JSON.stringify(one), one]),
+    ).values(),
+  ];
   return {
     ...request,
     secrets: secrets.values,
@@ -68,7 +81,9 @@ export async function linkedRequest(targets: Targets, deps: SendNamedDeps): Prom
 }
 
 function linkedContexts({ links }: BakeTarget): NonNullable<BuildRequestInput['buildContexts']> {
-  return Object.fromEntries(Object.entries(links).map(([context, name]) => [context, { type: 'target', name } as const]));
+  return Object.fromEntries(
+    Object.entries(links).map(([context, name]) => [context, { type: 'target', name } as const]),
+  );
 }
 
 async function sentSource(
@@ -83,7 +98,8 @@ async function sentSource(
 
 /** Leaves out what is common to all targets of a build. */
 function targetFields(request: BuildRequestInput): Omit<Input, 'source' | 'buildContexts' | 'secrets'> {
-  const { dockerfile, target, buildArgs, labels, platforms, tags, output, annotations, noCache, noCacheFilter } = request;
+  const { dockerfile, target, buildArgs, labels, platforms, tags, output, annotations, noCache, noCacheFilter } =
+    request;
   const { extraHosts, pull, resources, provenance, sbom } = request;
   return {
     ...{ buildArgs, labels, platforms, tags, output, noCache, pull, resources },

@@ -152,7 +152,9 @@ async function submitTargets(targets: Prepared, deps: SubmitDeps): Promise<Build
       error instanceof KilnProblem &&
       error.problem.errors.some(({ field, expected }) => field === 'bake' && expected === 'no such field');
     throw isUnknown
-      ? new UsageError(`the server is of a version that can’t build targets that are linked (${namesOf(targets)}); update it`)
+      ? new UsageError(
+          `the server is of a version that can’t build targets that are linked (${namesOf(targets)}); update it`,
+        )
       : error;
   }
 }
@@ -186,7 +188,10 @@ async function writeResults(
   if (file === undefined || built.length < baked.length) return;
   const all = Object.fromEntries(
     built.flatMap(({ targets, build }) =>
-      targets.map(({ target: { name } }) => [name, metadata({ ...build, result: build.result?.targets?.[name] ?? build.result })] as const),
+      targets.map(
+        ({ target: { name } }) =>
+          [name, metadata({ ...build, result: build.result?.targets?.[name] ?? build.result })] as const,
+      ),
     ),
   );
   await writeFile(resolve(io.cwd, file), `${JSON.stringify(all, null, 2)}\n`);
