@@ -1,12 +1,11 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { KilnClient } from '@kiln/client';
+import { freePort } from '@kiln/runtime/testing';
 import type { ContextFiles } from './context.ts';
 import { ManagedProcess } from './process.ts';
 
@@ -162,12 +161,4 @@ export async function engineAddress(): Promise<string> {
   const format = '{{(index .IPAM.Config 0).Gateway}}';
   const { stdout } = await run('docker', ['network', 'inspect', 'bridge', '--format', format]);
   return stdout.trim();
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0);
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  return port;
 }

@@ -36,8 +36,7 @@ import { handlers } from './server/handlers.ts';
 import { createHttpServer, type HttpServer } from './server/http-server.ts';
 import { repeat } from './upkeep/repeat.ts';
 import { startUpkeep } from './upkeep/start-upkeep.ts';
-
-export const API_VERSION = '0.1.0';
+import { API_VERSION } from './version.ts';
 
 /** Fewest bytes within `bodyIdleMs` of a body that is read whole. */
 const LEAST_BODY_BYTES = 1024;

@@ -16,9 +16,9 @@ describe('kiln', () => {
     await using other = await FakeApi.start();
     await writeFile(join(data.path, 'client.json'), JSON.stringify({ url: cli.api.url, token: cli.api.token }));
     const env = { KILN_DATA_DIR: data.path };
-    expect((await run('ps', { env })).code).toBe(0);
+    expect(await run('ps', { env })).toMatchObject({ code: 0 });
     const sameMachine = cli.api.url.replace('127.0.0.1', 'localhost');
-    expect((await run('ps', { env: { ...env, KILN_URL: sameMachine } })).code).toBe(0);
+    expect(await run('ps', { env: { ...env, KILN_URL: sameMachine } })).toMatchObject({ code: 0 });
     expect((await run(`ps --url ${other.url}`, { env })).code).toBe(125);
     expect(other.seen.at(-1)?.headers.authorization).toBeUndefined();
   });
@@ -32,16 +32,16 @@ describe('kiln', () => {
     const env = { HOME: home.path };
     expect((await run('ps', { env })).err).toContain('no server configured');
     await using _first = await noteLocalPool(env, one.path);
-    expect((await run('ps', { env })).code).toBe(0);
+    expect(await run('ps', { env })).toMatchObject({ code: 0 });
     {
       await using _second = await noteLocalPool(env, two.path);
       const { code, err } = await run('ps', { env });
       expect(code).toBe(125);
       expect(err).toContain('kiln: several pools run on this machine; choose one with KILN_URL or --url:\n');
       expect(err).toContain(`  KILN_URL=${cli.api.url}  (${one.path})\n`);
-      expect((await run('ps', { env: { ...env, KILN_URL: cli.api.url } })).code).toBe(0);
+      expect(await run('ps', { env: { ...env, KILN_URL: cli.api.url } })).toMatchObject({ code: 0 });
     }
-    expect((await run('ps', { env })).code).toBe(0);
+    expect(await run('ps', { env })).toMatchObject({ code: 0 });
     // What a killed process has left.
     await writeFile(join(one.path, 'up.pid'), '999999999');
     expect((await run('ps', { env })).err).toContain('no server configured');

@@ -70,6 +70,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
     buildkitImage: settings.KILN_BUILDKIT_IMAGE,
     ...(settings.KILN_DOCKER_SOCKET !== undefined && { dockerSocket: settings.KILN_DOCKER_SOCKET }),
     ...(settings.KILN_DOCKER_CONFIG !== undefined && { dockerConfigDir: settings.KILN_DOCKER_CONFIG }),
+    pushRetries: { times: settings.KILN_PUSH_RETRIES },
     ...trustSettings(settings),
     ...(network && { settings: network }),
     log: log.child({ part: 'builder' }),

@@ -133,7 +133,7 @@ describe('while Redis fails', () => {
     executor.finish();
     // After the first tries of the log and of the end.
     await new Promise((resolve) => setTimeout(resolve, 500));
-    expect((await builds.record(id))?.state).toBe('running');
+    expect(await builds.record(id)).toMatchObject({ state: 'running' });
     await client.config('SET', 'min-replicas-to-write', '0');
     expect(await host.build(id)).toMatchObject({ state: 'succeeded' });
     expect(await logTypes(id)).toEqual(['note', ...Array(5).fill('output'), 'end']);
@@ -151,7 +151,7 @@ describe('drain', () => {
     await expect(host.deliver()).rejects.toThrow();
     executor.finish();
     await drained;
-    expect((await host.state.builds.get(id))?.record.state).toBe('succeeded');
+    expect((await host.state.builds.get(id))?.record).toMatchObject({ state: 'succeeded' });
     expect(await host.state.hosts.list()).toEqual([]);
   });
 

@@ -28,6 +28,7 @@ export type { ReportedStep } from './progress/step-trace.ts';
 export { ArtifactRefused } from './run/artifact-pipe.ts';
 export { cacheNamespace } from './run/buildx-arguments.ts';
 export type { RegistryLogin } from './run/docker-config.ts';
+export { PUSH_RETRIES } from './run/push-retries.ts';
 export type {
   CacheArchive,
   CommitDockerfile,

@@ -188,7 +188,7 @@ describe('KilnClient', () => {
       if (next) answer(res, next, 200);
       else req.socket.destroy();
     });
-    expect((await new KilnClient({ url, deps: deps() }).waitForEnd(BUILD.id)).state).toBe('succeeded');
+    expect(await new KilnClient({ url, deps: deps() }).waitForEnd(BUILD.id)).toMatchObject({ state: 'succeeded' });
   });
 
   it('ignores unknown fields of a newer API at any depth', async () => {

@@ -7,6 +7,7 @@ import type {
   IdentifiedLogRecord,
   PlacementInfoView,
   RetryRequest,
+  VersionView,
   WhySlowView,
 } from '@kiln/contracts';
 import { parseJson, readAnswer } from './answer.ts';
@@ -61,6 +62,16 @@ export class KilnClient extends TaskCalls {
 
   get url(): string {
     return this.transport.url;
+  }
+
+  /** The server's version, as its last answer told it. Undefined before the first answer, and of servers that don't tell it. */
+  get serverVersion(): string | undefined {
+    return this.transport.serverVersion;
+  }
+
+  /** Asks for the server's version. Needs no token. */
+  version({ signal }: CallOptions = {}): Promise<VersionView> {
+    return this.json('/v1/version', 'versionView', { signal });
   }
 
   /** Submits a build. Retries while the API doesn't respond; the idempotency key ensures that only one build is created. */

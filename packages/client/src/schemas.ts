@@ -34,6 +34,7 @@ export {
   taskView,
   tokenList,
   tokenView,
+  versionView,
   webhookList,
   webhookView,
   whoamiView,

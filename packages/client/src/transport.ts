@@ -19,6 +19,8 @@ export type TokenSource = string | (() => Promise<string>);
 /** Sends requests to one server: adds its address and token, and turns failures into errors. */
 export class Transport {
   readonly url: string;
+  /** The version in the server's last answer, if it told one. */
+  serverVersion: string | undefined;
   readonly #token: TokenSource | undefined;
 
   /** `url` may have a path, for an API behind a proxy. Throws `TypeError` if it isn't an http(s) URL. */
@@ -54,6 +56,7 @@ export class Transport {
       signal?.throwIfAborted();
       throw error instanceof KilnBadAnswer ? error : new KilnUnreachable(this.url, error);
     }
+    this.serverVersion = answer.header('kiln-version') ?? this.serverVersion;
     if (answer.status >= 400) throw await readProblem(`${method} ${path}`, answer);
     return { ...answer, body: this.#read(answer.body, signal) };
   }

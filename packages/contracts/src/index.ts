@@ -290,6 +290,7 @@ export {
   onAllTargets,
   type TargetSpec,
   type TargetsRequest,
+  tagsToPush,
   targetSpecs,
   type UploadedTree,
   uploadedTrees,
@@ -305,6 +306,7 @@ export {
   treeDigests,
   treeQuery,
 } from './http/trees.ts';
+export { VERSION_HEADER, type VersionView, versionView } from './http/version.ts';
 export {
   type BuildPage,
   buildPage,

@@ -159,7 +159,7 @@ describe('reading a commit', () => {
     server.instead = () => {};
     const stop = new AbortController();
     const opening = openCommit({ url: server.url(), ref: first }, LIMITS, stop.signal);
-    await expect.poll(() => server.seen.length, { timeout: 20_000, interval: 10 }).toBeGreaterThan(0);
+    await expect.poll(() => server.seen.length, { timeout: 60_000, interval: 10 }).toBeGreaterThan(0);
     stop.abort(new Error('enough'));
     await expect(opening).rejects.toThrow('enough');
   });

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { allowedHosts, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
+import { freePort } from '@kiln/runtime/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { resolveRef } from './resolve-ref.ts';
 import { GitServer } from './testing/git-server.ts';
@@ -129,7 +130,7 @@ describe('git connects', () => {
       { detached: true, stdio: 'ignore', env: { PATH: process.env.PATH ?? '', HOME: '/dev/null' } },
     );
     try {
-      await vi.waitFor(() => canConnect(port), { timeout: 20_000, interval: 10 });
+      await vi.waitFor(() => canConnect(port), { timeout: 60_000, interval: 10 });
       const open = guard('app.git', { 'app.git': ['127.0.0.1'] });
       expect(await resolve(`git://app.git:${port}/app.git`, 'main', open)).toBe(commits.third);
     } finally {
@@ -177,16 +178,6 @@ describe('git connects', () => {
     }
   });
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
 
 /** @throws Error unless something listens at the port */
 async function canConnect(port: number): Promise<void> {

@@ -25,7 +25,7 @@ function script(text: string, more: Partial<GitRun> = {}) {
     ...more,
   });
 }
-const WAIT = { timeout: 20_000, interval: 10 };
+const WAIT = { timeout: 60_000, interval: 10 };
 /** @throws Error until the file has a whole line */
 async function readPid(file: string): Promise<string> {
   const [, pid] = /^(\d+)\n/.exec(await readFile(file, 'utf8')) ?? [];

@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '@kiln/runtime/testing';
 import { TestRedis } from '@kiln/state/testing';
-import { freePort, startProcess } from './separate-pool.ts';
+import { startProcess } from './separate-pool.ts';
 
 export interface ApiAlone extends AsyncDisposable {
   readonly url: string;

@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { freePort } from './separate-pool.ts';
+import { freePort } from '@kiln/runtime/testing';
 
 /** Serves the repositories below a directory, by git's own daemon, until it is disposed of. */
 export class GitRemote implements AsyncDisposable {

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KilnClient } from '@kiln/client';
 import type { BuildView } from '@kiln/contracts';
+import { freePort } from '@kiln/runtime/testing';
 import { openState, type State } from '@kiln/state';
 import type { TestRedis } from '@kiln/state/testing';
 import { onTestFailed } from 'vitest';
@@ -35,6 +36,7 @@ export class Pool implements AsyncDisposable {
   readonly #members = new Members();
   readonly #hanging: HangingBuild[] = [];
   readonly #apiUrls = new Map<string, string>();
+  readonly #apiPorts = new Map<string, number>();
   /** Files that start the processes. */
   #programs: Readonly<Record<Role, string>> | undefined;
   #state: Promise<State> | undefined;
@@ -161,6 +163,8 @@ export class Pool implements AsyncDisposable {
 
   /** Starts a process and waits until it is ready. A restarted process has the port and the data directory of its predecessor. */
   async start(role: Role, name: string): Promise<ManagedProcess> {
+    if (role === 'api' && !this.#apiPorts.has(name))
+      this.#apiPorts.set(name, await freePort(this.#options.hosts?.address));
     const started = this.launch(role, name);
     const ready = READY[role];
     if (ready !== undefined) {
@@ -176,12 +180,19 @@ export class Pool implements AsyncDisposable {
     return this.#members.namesOf('worker').every((name) => this.process('worker', name).find(joined) !== undefined);
   }
 
-  /** Starts a process without waiting for it. An API's first start must use `start`, which learns its port. */
+  /** Starts a process without waiting for it. An API's first start must use `start`, which chooses its port. */
   launch(role: Role, name: string): ManagedProcess {
     const host = this.#hostOf(role, name);
     if (this.#programs === undefined) throw new Error('the pool has not been started yet');
     const [command = '', ...args] = [...(host?.enter ?? []), process.execPath, this.#programs[role]];
-    const place = { role, name, host, dataDir: this.dataDir(role, name), apiUrls: this.#apiUrls };
+    const place = {
+      role,
+      name,
+      host,
+      dataDir: this.dataDir(role, name),
+      apiUrls: this.#apiUrls,
+      port: this.#apiPorts.get(name),
+    };
     const started = new ManagedProcess(`${role} ${name}`, command, args, processEnv(this.#settings, place));
     this.#members.add({ role, name, process: started });
     return started;

@@ -26,16 +26,16 @@ export interface ProcessPlace {
   readonly host: TestHost | undefined;
   /** URLs of the APIs that were started before, by name. */
   readonly apiUrls: ReadonlyMap<string, string>;
+  /** That an API listens on. */
+  readonly port: number | undefined;
 }
 
 /** Environment of one process of a pool. */
-export function processEnv(settings: PoolSettings, { role, name, dataDir, host, apiUrls }: ProcessPlace) {
+export function processEnv(settings: PoolSettings, { role, name, dataDir, host, apiUrls, port }: ProcessPlace) {
   const { options, token } = settings;
   const { syncEveryMs = 300, fenceMarginMs = 2_000, leaderTtlMs = 1_000, tickMs = 200 } = options;
-  // A restarted API listens on the port it had before.
-  const port = new URL((role === 'api' && apiUrls.get(name)) || 'http://127.0.0.1:0').port;
   const roles: Record<Role, NodeJS.ProcessEnv> = {
-    api: { KILN_HOST: options.hosts?.address ?? '127.0.0.1', KILN_PORT: port, KILN_TOKEN: token },
+    api: { KILN_HOST: options.hosts?.address ?? '127.0.0.1', KILN_PORT: `${port ?? 0}`, KILN_TOKEN: token },
     scheduler: { KILN_LEADER_TTL_MS: `${leaderTtlMs}`, KILN_TICK_MS: `${tickMs}` },
     worker: {
       KILN_HOST_NAME: name,

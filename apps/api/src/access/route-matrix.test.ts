@@ -130,6 +130,7 @@ const MATRIX: Readonly<Record<OperationId, Row>> = {
   logout: { ...everyone('204'), anonymous: UNKNOWN, expired: UNKNOWN, revoked: UNKNOWN },
   health: everyone('200'),
   ready: everyone('200'),
+  version: everyone('200'),
   openapi: everyone('200'),
   docs: everyone('200'),
 };

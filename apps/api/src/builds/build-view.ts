@@ -67,11 +67,12 @@ function cancelCameTooLate({ state, cancelRequestedAt }: BuildRecord): boolean {
 }
 
 function viewResult(result: NonNullable<BuildRecord['result']>): NonNullable<BuildView['result']> {
-  const { targets, artifact, ...own } = result;
+  const { targets, artifact, notPushed, ...own } = result;
   const byName = Object.entries(targets ?? {}).map(([name, image]) => [name, viewImage(image)] as const);
   return {
     ...viewImage(own),
     ...(targets && { targets: Object.fromEntries(byName) }),
+    ...(notPushed && { notPushed: [...notPushed] }),
     ...(artifact && { artifact }),
   };
 }

@@ -58,7 +58,7 @@ describe('a superseded build', () => {
     });
     await attempt.settle(CANCELED);
     expect((await watching).end).toEqual(['canceled', 'superseded']);
-    expect((await api.view(newer.id)).state).toBe('queued');
+    expect(await api.view(newer.id)).toMatchObject({ state: 'queued' });
   });
 
   test('supersedes newer builds when it is retried, but not when its request is repeated', async () => {
@@ -69,7 +69,7 @@ describe('a superseded build', () => {
     const between = await api.submit({ ...KEYED, target: 'between' });
     const repeated = buildView.parse(await (await api.post('/v1/builds', body, key)).json());
     expect(repeated).toMatchObject({ id: old.id, state: 'canceled' });
-    expect((await api.view(between.id)).state).toBe('queued');
+    expect(await api.view(between.id)).toMatchObject({ state: 'queued' });
     const retried = buildView.parse(await (await api.post(`/v1/builds/${old.id}/retry`, '')).json());
     expect(await api.view(between.id)).toMatchObject({ state: 'canceled', supersededBy: retried.id });
     expect(await api.view(retried.id)).toMatchObject({ state: 'queued', retryOf: old.id });
@@ -130,7 +130,7 @@ describe('a build that shares a run', () => {
     await attempt.log(note(2));
     await attempt.settle({ end: 'succeeded' });
     expect((await log(run.id)).records).toEqual(['1.1 note', '1.2 note', '1.3 end']);
-    expect((await api.view(run.id)).state).toBe('succeeded');
+    expect(await api.view(run.id)).toMatchObject({ state: 'succeeded' });
   });
 
   test('keeps the run when the run’s own build is canceled; the last cancel waits for the host', async () => {
@@ -142,7 +142,7 @@ describe('a build that shares a run', () => {
     expect(buildView.parse(await released.json())).toMatchObject({ state: 'running', releasedAt: expect.any(String) });
     const last = cancel(sharer.id);
     await expect.poll(async () => (await api.view(run.id)).cancelRequestedAt, PATIENT).toBeDefined();
-    expect((await api.view(sharer.id)).state).toBe('queued');
+    expect(await api.view(sharer.id)).toMatchObject({ state: 'queued' });
     await attempt.settle(CANCELED);
     await followUp();
     const answer = await last;

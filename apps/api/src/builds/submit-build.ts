@@ -160,8 +160,7 @@ export async function retryBuild(
   await requireSecrets(spec, trust, buildSecrets);
   const rules = await rulesFor(principal, record.team);
   await rules.checkTargets(spec);
-  if (spec.source.type === 'upload') await requireStored(record.team, spec.source, rules, deps);
-  await requireContextsStored(spec, rules, deps.trees);
+  await requireStored(spec, rules, deps);
   const secrets = spec.secrets.length > 0 ? await builds.secretsOf(id) : {};
   if (!secrets) throw notRetriable('secrets', 'secrets that are no longer stored', 'a new build with its secrets');
   return accept(builds, {
@@ -234,35 +233,31 @@ async function keptSource(
   return source;
 }
 
-/** Checks that the context of an ended build is still stored. @throws ApiProblem `not_retriable`, `body_too_large` */
+interface StoredContext {
+  readonly digest?: string | undefined;
+  readonly times?: string | undefined;
+}
+
+/** Checks that all contexts of an ended build are still stored. @throws ApiProblem `not_retriable`, `body_too_large` */
 async function requireStored(
-  team: string,
-  { digest, times }: Extract<BuildSpec['source'], { readonly type: 'upload' }>,
+  spec: BuildSpec,
   rules: BuildRules,
   { trees, blobs, contextRetentionMs }: Pick<RetryDeps, 'trees' | 'blobs' | 'contextRetentionMs'>,
 ): Promise<void> {
-  const tree = await trees.tree(team, digest as Digest);
-  const hasTimes = times === undefined || (await trees.file(team, times as Digest)) !== undefined;
-  // A tar that was uploaded to an older version.
-  const tar = tree ? undefined : await noteUse(blobs, contextKey(digest ?? ''), contextRetentionMs);
-  if ((tree && hasTimes) || tar) return checkContextSize(tree?.fileBytes ?? tar?.sizeBytes ?? 0, rules);
-  const expected = 'a new build with the context uploaded again';
-  throw notRetriable('source.digest', 'a context that is no longer stored', expected);
-}
-
-/** Checks that the named contexts of an ended build are still stored. @throws ApiProblem `not_retriable`, `body_too_large` */
-async function requireContextsStored(
-  spec: BuildSpec,
-  rules: BuildRules,
-  trees: SubmissionDeps['trees'],
-): Promise<void> {
-  const { team } = spec;
-  for (const { at, digest, times } of uploadedTrees(spec)) {
+  const { team, source } = spec;
+  const stored = async (field: string, { digest, times }: StoredContext) => {
     const tree = await trees.tree(team, digest as Digest);
-    const hasTimes = times === undefined || (await trees.file(team, times as Digest)) !== undefined;
-    if (tree && hasTimes) continue;
+    if (tree && (times === undefined || (await trees.file(team, times as Digest)))) return tree;
+    // A tar that was uploaded to an older version.
+    const tar = tree ? undefined : await noteUse(blobs, contextKey(digest ?? ''), contextRetentionMs);
+    if (tar) return { fileBytes: tar.sizeBytes };
     const expected = 'a new build with the context uploaded again';
-    throw notRetriable(`${at.join('.')}.digest`, 'a context that is no longer stored', expected);
+    throw notRetriable(`${field}.digest`, 'a context that is no longer stored', expected);
+  };
+  if (source.type === 'upload') checkContextSize((await stored('source', source)).fileBytes, rules);
+  let contextBytes = 0;
+  for (const { at, ...context } of uploadedTrees(spec)) {
+    contextBytes += (await stored(at.join('.'), context)).fileBytes;
   }
-  checkContextSize(await requireContexts(spec, trees), rules, 'buildContexts');
+  checkContextSize(contextBytes, rules, 'buildContexts');
 }

@@ -113,7 +113,7 @@ describe('rotating the secret of a webhook that Kiln sends', () => {
   async function verifying(...secrets: readonly (string | undefined)[]): Promise<boolean[]> {
     const before = target.received.length;
     await api.submit({ team: 'web' });
-    await vi.waitFor(() => expect(target.received).toHaveLength(before + 1), { timeout: 5_000 });
+    await vi.waitFor(() => expect(target.received).toHaveLength(before + 1), { timeout: 60_000 });
     const { text = '', headers = {} } = target.received.at(-1) ?? {};
     const signatures = String(headers['webhook-signature']);
     // The library compares with the real time, which the test has left behind.

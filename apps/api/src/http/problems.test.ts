@@ -1,5 +1,6 @@
 import { request as httpRequest } from 'node:http';
 import { type OperationId, type Problem, problem, ROUTES, type RouteDoc } from '@kiln/contracts';
+import { cpuMs } from '@kiln/runtime/testing';
 import { TestRedis } from '@kiln/state/testing';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { apiForFile, redisForFile } from '../testing/for-file.ts';
@@ -183,6 +184,14 @@ describe('the API', () => {
     expect(await problemIn(await api.fetch('/v1/builds/%E0%A4%A'))).toMatchObject({ status: 404 });
   });
 
+  test('tells the version of the API in a header, and to anyone who asks', async () => {
+    const { version } = (await (await fetch(`${api.api.url}/v1/version`)).json()) as { version: string };
+    expect(version).toMatch(/^\d+\.\d+\.\d+/);
+    for (const path of ['/v1/version', '/v2/builds']) {
+      expect((await fetch(api.api.url + path)).headers.get('kiln-version')).toBe(version);
+    }
+  });
+
   test('takes over a valid request id', async () => {
     const get = async (id: string) =>
       (await api.fetch('/healthz', { headers: { 'x-request-id': id } })).headers.get('x-request-id');
@@ -240,9 +249,10 @@ test('while Redis is away, answers and /readyz are 503, and afterwards they reco
 
 test('a text made for catastrophic backtracking delays nothing', async () => {
   const provenance = `a=${'a,a='.repeat(28)}a `;
-  const before = performance.now();
   const body = { source: { type: 'git', url: 'https://git.example/app' }, provenance };
-  const [answer, health] = await Promise.all([api.post('/v1/builds', body), api.fetch('/healthz')]);
-  expect([answer.status, health.status]).toEqual([400, 200]);
-  expect(performance.now() - before).toBeLessThan(2_000);
+  const taken = await cpuMs(async () => {
+    const [answer, health] = await Promise.all([api.post('/v1/builds', body), api.fetch('/healthz')]);
+    expect([answer.status, health.status]).toEqual([400, 200]);
+  });
+  expect(taken).toBeLessThan(2_000);
 });

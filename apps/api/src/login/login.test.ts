@@ -1,10 +1,11 @@
 import type { WhoamiView } from '@kiln/contracts';
+import { freePort } from '@kiln/runtime/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Browser } from '../testing/browser.ts';
 import { redisForFile } from '../testing/for-file.ts';
 import { problemIn } from '../testing/problem-in.ts';
 import { TestApi } from '../testing/test-api.ts';
-import { freePort, TestLogin } from '../testing/test-login.ts';
+import { TestLogin } from '../testing/test-login.ts';
 
 const redis = await redisForFile();
 let login: TestLogin;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { BlobStoreUnavailable } from '@kiln/blobs';
-import { changesState, type OperationId, ROUTES, type RouteDoc } from '@kiln/contracts';
+import { changesState, type OperationId, ROUTES, type RouteDoc, VERSION_HEADER } from '@kiln/contracts';
 import { ANONYMOUS, type Principal } from '@kiln/domain';
 import express, {
   type ErrorRequestHandler,
@@ -23,6 +23,7 @@ import { sendProblem } from '../http/answer.ts';
 import { ApiProblem, fieldProblem, problemOf } from '../http/api-problem.ts';
 import { type BodyTime, limitBodyTime } from '../http/body-gate.ts';
 import type { RequestGate } from '../limits/request-gate.ts';
+import { API_VERSION } from '../version.ts';
 
 export interface AppDeps {
   readonly handlers: Readonly<Record<OperationId, Handler>>;
@@ -144,6 +145,7 @@ function identify(log: Logger, now: () => number, closing: AbortSignal): Request
     response.locals.ip = ip;
     response.locals.requestId = requestId;
     response.setHeader('X-Request-Id', requestId);
+    response.setHeader(VERSION_HEADER, API_VERSION);
     if (closing.aborted) response.setHeader('Connection', 'close');
     response.on('close', () => {
       const fields = {

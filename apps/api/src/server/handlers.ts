@@ -29,6 +29,7 @@ import { secretHandlers } from '../secrets/secret-handlers.ts';
 import { snapshotHandlers } from '../snapshots/snapshot-handlers.ts';
 import { taskHandlers } from '../tasks/task-handlers.ts';
 import { healthHandlers } from '../upkeep/health-handlers.ts';
+import { API_VERSION } from '../version.ts';
 import { whySlowHandlers } from '../why-slow/why-slow-handlers.ts';
 
 export interface HandlerDeps {
@@ -85,6 +86,7 @@ export function handlers({
     ...hookHandlers(config, { ...deps, now }, { watch: deliveryWatch, closing }),
     readAudit: auditHandler(config, deps.audit, closing),
     ...healthHandlers(config, { ...deps, closing }),
+    version: async (_request, response) => sendJson(response, 200, { version: API_VERSION }),
     openapi: async (_request, response) => sendJson(response, 200, openapi),
     docs: docsPage,
   };

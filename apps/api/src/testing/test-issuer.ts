@@ -1,5 +1,6 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { freePort } from '@kiln/runtime/testing';
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose';
 
 interface Key {
@@ -28,8 +29,10 @@ export class TestIssuer implements AsyncDisposable {
 
   static async start(): Promise<TestIssuer> {
     const server = createServer();
+    // It must be the same one after `down` and `up`.
+    const port = await freePort();
     await new Promise<void>((resolve) => {
-      server.listen(0, '127.0.0.1', resolve);
+      server.listen(port, '127.0.0.1', resolve);
     });
     const issuer = new TestIssuer(server);
     await issuer.rotate();

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '@kiln/runtime/testing';
 import type { TestRedis } from '@kiln/state/testing';
 import { expect } from 'vitest';
 import type { ApiConfig } from '../config.ts';
@@ -88,14 +88,4 @@ function oidcOf(url: string, clientSecretFile: string): NonNullable<ApiConfig['o
     ],
   });
   return { issuers, keyTimes: KEY_TIMES };
-}
-
-/** API and provider must know each other's address before either listens. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0));
-    });
-  });
 }

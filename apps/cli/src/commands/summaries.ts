@@ -27,5 +27,5 @@ export const SUMMARIES = {
   token: 'Manage API tokens',
   limits: 'Show or set limits',
   audit: 'Print the audit log',
-  version: 'Print the version of this command',
+  version: 'Show the versions of this command and of the server',
 } as const;

@@ -50,7 +50,7 @@ async function run(line: string, more: Record<string, string> = {}) {
 
 describe('KILN_OIDC=github', () => {
   it('sends the job’s identity, with this Kiln as its audience', async () => {
-    expect((await run('ps')).code).toBe(0);
+    expect(await run('ps')).toMatchObject({ code: 0 });
     expect(asked[0]?.headers.authorization).toBe('Bearer of-the-job');
     const { searchParams } = new URL(asked[0]?.url ?? '', 'http://x');
     expect([searchParams.get('api-version'), searchParams.get('audience')]).toEqual(['2.0', kiln.url]);
@@ -71,7 +71,7 @@ describe('KILN_OIDC=github', () => {
 
   it('is ignored if a token is given', async () => {
     kiln.token = 'given';
-    expect((await run('ps', { KILN_TOKEN: 'given' })).code).toBe(0);
+    expect(await run('ps', { KILN_TOKEN: 'given' })).toMatchObject({ code: 0 });
     expect(asked).toEqual([]);
   });
 
@@ -96,6 +96,6 @@ describe('KILN_OIDC=github', () => {
 
 it('sends KILN_ID_TOKEN unchanged', async () => {
   kiln.token = 'e30.e30.c2ln';
-  expect((await run('ps', { KILN_OIDC: '', KILN_ID_TOKEN: 'e30.e30.c2ln' })).code).toBe(0);
+  expect(await run('ps', { KILN_OIDC: '', KILN_ID_TOKEN: 'e30.e30.c2ln' })).toMatchObject({ code: 0 });
   expect(asked).toEqual([]);
 });

@@ -31,10 +31,13 @@ export interface Server {
   readonly from: string;
 }
 
+/** No server is configured, and none runs on this machine. */
+export class NoServer extends UsageError {}
+
 /**
  * Finds the server to talk to. Flags take precedence over the environment, and that over the pool that `kiln up` runs on this machine; a
  * token takes precedence over a CI identity, and that over the token of this machine's pool, which only that pool gets to see.
- * @throws UsageError if no server is configured, or several pools run on this machine
+ * @throws NoServer; UsageError if several pools run on this machine
  */
 export async function findServer(flags: FlagValues<typeof CONNECTION_FLAGS>, env: Env): Promise<Server> {
   const given = flags.token ?? (env.KILN_TOKEN || undefined);
@@ -44,7 +47,7 @@ export async function findServer(flags: FlagValues<typeof CONNECTION_FLAGS>, env
   const [pool, ...others] = await localPools(env);
   const path = join(dataDirectory(env), 'client.json');
   if (!pool) {
-    throw new UsageError(
+    throw new NoServer(
       `no server configured: start one on this machine with \`kiln up\`, or set KILN_URL and KILN_TOKEN (or --url and --token); ${path} doesn't exist`,
     );
   }

@@ -70,6 +70,10 @@ export class FakeApi implements AsyncDisposable {
   artifact: Buffer = Buffer.alloc(0);
   trees = new PartStore();
   token = 'test-token';
+  /** Undefined: as a server that doesn't tell its version. */
+  version: string | undefined;
+  /** Whether it leaves requests unanswered. */
+  isSilent = false;
   /** Problems to return, by method and path. Each is used once, in order. */
   readonly refusals = new Map<string, { status: number; code: ProblemCode; detail: string; errors?: unknown[] }[]>();
   /** Called at each cancel. The default ends the build immediately. */
@@ -152,6 +156,12 @@ export class FakeApi implements AsyncDisposable {
     const seen = { method: req.method ?? '', path: pathname, headers: req.headers, body: Buffer.concat(chunks) };
     this.seen.push(seen);
     this.queries.push(String(searchParams));
+    if (this.isSilent) return;
+    if (this.version !== undefined) res.setHeader('kiln-version', this.version);
+    if (pathname === '/v1/version') {
+      if (this.version === undefined) return problem(res, 404, 'not_found', 'no such path');
+      return json(res, 200, { version: this.version });
+    }
     const refusal = this.refusals.get(`${seen.method} ${pathname}`)?.shift();
     if (refusal) return problem(res, refusal.status, refusal.code, refusal.detail, refusal.errors);
     if (req.headers.authorization !== `Bearer ${this.token}`) {

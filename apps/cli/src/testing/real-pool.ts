@@ -107,7 +107,7 @@ export class RealPool implements AsyncDisposable {
         if (!last) throw new Error(`build ${buildId} is not assigned yet`);
         return last;
       },
-      { timeout: 10_000, interval: 10 },
+      { timeout: 60_000, interval: 10 },
     );
     return { buildId, attempt: attempt.number, host: attempt.host, incarnation: attempt.incarnation };
   }

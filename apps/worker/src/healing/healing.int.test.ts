@@ -96,7 +96,7 @@ const notes = ({ records }: LaneBuild) => records.flatMap((record) => (record.ty
 
 test('runs a build again, past a snapshot that is missing, and keeps the cache mounts', async () => {
   const base = 'RUN --mount=type=cache,target=/c echo x >> /c/log; echo 1 > /a';
-  expect((await build(`${base}\nRUN echo 2 > /b`)).outcome.end).toBe('succeeded');
+  expect((await build(`${base}\nRUN echo 2 > /b`)).outcome).toMatchObject({ end: 'succeeded' });
   // Layers, which have a parent or are committed, from the last one to the first: one with children can't be removed.
   const ctr = 'ctr -a /run/buildkit/exec/containerd/containerd.sock -n moby snapshots';
   const layers = `${ctr} ls | grep -E '^\\S+ +\\S+ +(Active|Committed)|Committed' | cut -d' ' -f1`;
@@ -121,7 +121,7 @@ test('runs a build again, past a snapshot that is missing, and keeps the cache m
 
 test('runs a build again, past content that is missing', async () => {
   const spec = { output: { type: 'load' }, tags: [TAG] };
-  expect((await build('RUN echo 4 > /a', spec)).outcome.end).toBe('succeeded');
+  expect((await build('RUN echo 4 > /a', spec)).outcome).toMatchObject({ end: 'succeeded' });
   await inside(`rm ${BLOBS}/*`);
   expect((await build('RUN echo 4 > /a', spec)).outcome).toMatchObject({ end: 'succeeded' });
   expect(actions()).toEqual([['content_missing', 'retried']]);
@@ -154,7 +154,7 @@ test('hands back builds that wait for a lock whose holder is gone, and restarts 
 
 test('hands back a build whose BuildKit was killed for memory, says so, and goes on when it is up again', async () => {
   const container = engine.getContainer(containerName);
-  expect((await build('RUN echo 6 > /a')).outcome.end).toBe('succeeded');
+  expect((await build('RUN echo 6 > /a')).outcome).toMatchObject({ end: 'succeeded' });
   await container.update({ Memory: 400_000_000, MemorySwap: 400_000_000 });
   const building = build(`RUN sleep ${SECONDS}; head -c 900000000 /dev/zero | tail -c 900000000 > /dev/null`);
   await expect.poll(isAsleep, { timeout: 60_000 }).toBe(true);
@@ -171,7 +171,7 @@ test('hands back a build whose BuildKit was killed for memory, says so, and goes
     ['out_of_memory', 'restarted'],
   ]);
   await container.update({ Memory: 8e9, MemorySwap: 8e9 });
-  expect((await build('RUN echo 7 > /a')).outcome.end).toBe('succeeded');
+  expect((await build('RUN echo 7 > /a')).outcome).toMatchObject({ end: 'succeeded' });
 });
 
 test('gives a builder whose database is broken a new state, and keeps the old one for a while', async () => {
@@ -180,7 +180,7 @@ test('gives a builder whose database is broken a new state, and keeps the old on
   const container = engine.getContainer(containerName);
   await container.start();
   const printed = async () => (await container.logs({ stdout: true, stderr: true, tail: 50 })).toString();
-  await expect.poll(printed, { timeout: 20_000 }).toContain('invalid database');
+  await expect.poll(printed, { timeout: 60_000 }).toContain('invalid database');
   // A start on it fails, for which buildx needs a quarter of a minute, and so does another one, which the ladder begins with.
   startError = new Error('BuildKit does not answer');
   await healing.ledger.repaired(DOMAIN, { at: Date.now(), state: 'record_corrupt', action: 'restarted' });
@@ -188,7 +188,7 @@ test('gives a builder whose database is broken a new state, and keeps the old on
   await expect.poll(() => away.at(-1), { timeout: 60_000 }).toBe(false);
   expect(away[0]).toBe(true);
   expect(actions()).toEqual([['record_corrupt', 'new_state']]);
-  expect((await build('RUN echo 5 > /a')).outcome.end).toBe('succeeded');
+  expect((await build('RUN echo 5 > /a')).outcome).toMatchObject({ end: 'succeeded' });
   const [broken] = healing.ledger.broken;
   const listed = () => inVolume('ls /state/.kiln-broken/*/buildkit/cache.db').catch(() => 'gone');
   expect(await listed()).toBe(`/state/.kiln-broken/${broken?.name}/buildkit/cache.db`);

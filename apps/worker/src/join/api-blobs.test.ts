@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { ArtifactRefused } from '@kiln/buildkit';
+import { freePort } from '@kiln/runtime/testing';
 import { afterEach, expect, test } from 'vitest';
 import { ApiBlobs } from './api-blobs.ts';
 
@@ -20,14 +21,6 @@ async function listen(answer: RequestListener, port = 0): Promise<number> {
   server = createServer(answer).listen(port, '127.0.0.1');
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;
-}
-
-/** Finds a port on which nothing listens until `listen` does. */
-async function freePort(): Promise<number> {
-  const port = await listen(() => {});
-  server?.close();
-  await once(server as Server, 'close');
-  return port;
 }
 
 const blobsAt = (port: number, awayMs?: number) =>

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createServer as createTcpServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { freePort } from '@kiln/runtime/testing';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { JoinFailed, joinPool } from './join.ts';
@@ -40,15 +40,6 @@ const refusal = (status: number, code: string, detail: string) => ({
   errors: [],
 });
 const join = (url: string, redisUrl?: string) => joinPool({ url, token: 't', hostName: 'h1', redisUrl });
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 test('returns the API’s grant once its Redis answers, with the worker’s own Redis URL if it has one', async () => {
   const grant = { ...GRANT, redisUrl: redis.url };

@@ -159,7 +159,7 @@ describe('with exitWhenDrained', () => {
     expect(isGone).toBe(false);
     executor.finish();
     expect(await worker.left).toBe('drained');
-    expect((await pool.state.builds.get(id))?.record.state).toBe('succeeded');
+    expect((await pool.state.builds.get(id))?.record).toMatchObject({ state: 'succeeded' });
     expect(await pool.state.hosts.list()).toEqual([]);
     await startHost({ exitWhenDrained: true });
     await runs(await pool.deliver());

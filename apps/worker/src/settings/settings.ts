@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type BlobPlace, s3Env, s3Options } from '@kiln/blobs';
+import { PUSH_RETRIES } from '@kiln/buildkit';
 import { hostLabels, hostName } from '@kiln/contracts';
 import {
   allowedHosts,
@@ -32,6 +33,9 @@ export const builderEnv = {
     .describe('BuildKit’s image (driver `docker-container`)'),
   KILN_DOCKER_SOCKET: z.string().optional().describe('the engine’s socket; without it the engine’s default'),
   KILN_DOCKER_CONFIG: z.string().optional().describe('directory with a `config.json` of registry logins'),
+  KILN_PUSH_RETRIES: wholeNumber(0, PUSH_RETRIES.times).describe(
+    'how often a push is repeated that failed for the network or a busy registry, without building again; 0: never ([submit.md](../use/submit.md#pushes))',
+  ),
 };
 
 /** All environment variables of a worker process. */

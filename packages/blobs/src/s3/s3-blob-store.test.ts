@@ -34,7 +34,7 @@ describe('an S3 store', () => {
     await store.put('contexts/a', Readable.from([content]));
     const before = await store.stat('contexts/a');
     await expect
-      .poll(async () => (await store.touch('contexts/a', -3_600_000))?.usedAt, { timeout: 20_000 })
+      .poll(async () => (await store.touch('contexts/a', -3_600_000))?.usedAt, { timeout: 60_000 })
       .toBeGreaterThan(before?.usedAt ?? Number.POSITIVE_INFINITY);
     const stream = await store.open('contexts/a');
     expect(stream && (await buffer(stream)).equals(content)).toBe(true);

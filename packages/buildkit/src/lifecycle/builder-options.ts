@@ -2,6 +2,7 @@ import type { AllowedFrontends, Trust } from '@kiln/domain';
 import type { DriverName } from '../control/buildkit-connection.ts';
 import type { Egress } from '../egress/egress.ts';
 import type { Logger } from '../engine/logger.ts';
+import type { PushRetries } from '../run/push-retries.ts';
 import type { BuilderSettings } from '../settings/builder-settings.ts';
 import type { TreeBudget } from '../trees/tree-budget.ts';
 
@@ -45,6 +46,8 @@ export interface BuilderOptions {
   readonly egress?: Egress;
   /** How long a build reports nothing before it is checked whether BuildKit is stuck, ms (`docker-container` driver). Default: ten minutes. */
   readonly stalledAfterMs?: number;
+  /** How often failed pushes are repeated. Default: `PUSH_RETRIES`. */
+  readonly pushRetries?: Partial<PushRetries>;
   readonly log: Logger;
 }
 

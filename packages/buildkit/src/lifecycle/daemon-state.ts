@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { BuilderFault } from '@kiln/domain';
 import type Docker from 'dockerode';
 import { callEngine, hasStatus } from '../engine/engine.ts';
@@ -5,6 +6,9 @@ import { startFault } from '../outcome/builder-fault.ts';
 
 const LOG_LINES = 200;
 const MAX_EVENTS_BYTES = 1_000_000;
+/** How long an engine on a busy machine may take to notice that a container has ended, ms. */
+const NOTICED_WITHIN_MS = 5_000;
+const LOOK_AGAIN_MS = 200;
 
 /** What became of a builder's container in a period. */
 interface DaemonState {
@@ -32,13 +36,23 @@ async function daemonState(engine: Docker, container: string, sinceMs: number): 
   };
 }
 
-/** Determines why a builder's daemon failed a run that began at `sinceMs`; undefined if it didn't. @throws EngineError */
+/**
+ * Determines why a builder's daemon failed a run that began at `sinceMs`; undefined if it didn't. A run loses its connection
+ * before the engine learns that the container has ended, so a container that still seems to run is looked at again for a while.
+ * @throws EngineError
+ */
 export async function daemonFault(
   engine: Docker,
   container: string,
   sinceMs: number,
 ): Promise<BuilderFault | undefined> {
-  const { died, outOfMemory, memoryBytes } = await daemonState(engine, container, sinceMs);
+  const giveUpAt = performance.now() + NOTICED_WITHIN_MS;
+  let state = await daemonState(engine, container, sinceMs);
+  while (!state.died && performance.now() < giveUpAt) {
+    await delay(LOOK_AGAIN_MS);
+    state = await daemonState(engine, container, sinceMs);
+  }
+  const { died, outOfMemory, memoryBytes } = state;
   if (!died) return undefined;
   if (!outOfMemory) return { state: 'down', message: 'the container of BuildKit ended' };
   const limit = memoryBytes === undefined ? '' : `, whose limit is ${memoryBytes} bytes`;

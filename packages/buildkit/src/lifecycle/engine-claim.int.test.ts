@@ -40,7 +40,7 @@ test('claims the engine’s BuildKit for one class, until it is emptied and rele
   };
   const fresh = await lab({ ...(await on()), trust: 'untrusted' });
   const build = { dockerfile: `${FROM}\nRUN --mount=type=cache,target=/c echo x >> /c/log; cat /c/log` };
-  expect((await begin(fresh.builder, build).outcome).end).toBe('succeeded');
+  expect(await begin(fresh.builder, build).outcome).toMatchObject({ end: 'succeeded' });
   await fresh[Symbol.asyncDispose]();
 
   // The first worker's files are gone: the claim is in the engine itself.
@@ -55,5 +55,5 @@ test('claims the engine’s BuildKit for one class, until it is emptied and rele
   await expect(lab({ ...(await on()), trust: 'untrusted' })).rejects.toThrow('docker builder prune --all');
   await own.engine.pruneBuilder({ all: true } as object);
   await using emptied = await lab({ ...(await on()), trust: 'untrusted' });
-  expect((await begin(emptied.builder, build).outcome).end).toBe('succeeded');
+  expect(await begin(emptied.builder, build).outcome).toMatchObject({ end: 'succeeded' });
 }, 180_000);

@@ -79,7 +79,7 @@ describe('a registry with a private authority', () => {
     await using tls = await startTlsFront(port, authority.issue(place.address), place.address);
     const image = `${tls.host}/${IMAGE}`;
     const refused = await own.buildWith({}, from(image));
-    expect(refused.outcome.end).toBe('failed');
+    expect(refused.outcome).toMatchObject({ end: 'failed' });
     expect(refused.outcome.failure?.message).toMatch(/x509|certificate/);
     const one = { [tls.host]: { authorities: [authority.pem] } };
     expect((await own.buildWith({ registries: one }, from(image))).outcome).toMatchObject({ end: 'succeeded' });

@@ -21,13 +21,13 @@ test('loses the running build with the tool container, but not the next one', as
   const build = begin(shared.builder, { dockerfile: sleeping(seconds) });
   await until(async () => (await processesWith(seconds)).length > 0);
   await toolContainerOf(shared).kill();
-  expect((await build.outcome).failure?.code).toBe('infrastructure');
+  expect((await build.outcome).failure).toMatchObject({ code: 'infrastructure' });
   expect(await processesWith(seconds)).toEqual([]);
 
   const after = ['a', 'b'].map((word) => begin(shared.builder, { dockerfile: `${FROM}\nRUN echo ${word}` }));
   expect(await Promise.all(after.map(async ({ outcome }) => (await outcome).end))).toEqual(['succeeded', 'succeeded']);
   await toolContainerOf(shared).remove({ force: true });
-  expect((await begin(shared.builder, { dockerfile: FROM }).outcome).end).toBe('succeeded');
+  expect(await begin(shared.builder, { dockerfile: FROM }).outcome).toMatchObject({ end: 'succeeded' });
 });
 
 test('recreates the tool container if the engine has a new socket', async () => {
@@ -44,11 +44,11 @@ test('recreates the tool container if the engine has a new socket', async () => 
   };
   const first = await listen();
   await using own = await lab({ dockerSocket: path });
-  expect((await begin(own.builder, { dockerfile: FROM }).outcome).end).toBe('succeeded');
+  expect(await begin(own.builder, { dockerfile: FROM }).outcome).toMatchObject({ end: 'succeeded' });
   first.close();
   await rm(path, { force: true });
   const second = await listen();
-  expect((await begin(own.builder, { dockerfile: FROM }).outcome).end).toBe('succeeded');
+  expect(await begin(own.builder, { dockerfile: FROM }).outcome).toMatchObject({ end: 'succeeded' });
   await own.builder.close();
   second.close();
   await rm(dir, { recursive: true });
@@ -61,9 +61,9 @@ test('ends builds that a killed worker left running when the next one starts', a
   await until(async () => (await processesWith(seconds)).length > 0);
   await using successor = await Builder.start(before.options);
   await until(async () => (await processesWith(seconds)).length === 0);
-  expect((await orphan.outcome).failure?.code).toBe('infrastructure');
+  expect((await orphan.outcome).failure).toMatchObject({ code: 'infrastructure' });
   await successor.extendFence(Date.now() + 60_000);
-  expect((await begin(successor, { dockerfile: FROM }).outcome).end).toBe('succeeded');
+  expect(await begin(successor, { dockerfile: FROM }).outcome).toMatchObject({ end: 'succeeded' });
   await before[Symbol.asyncDispose]();
 });
 
@@ -162,7 +162,7 @@ test('ends a stopped build whose sink never takes a record', async () => {
   });
   await until(() => build.output() !== '');
   build.stop('fence');
-  expect((await build.outcome).failure?.code).toBe('infrastructure');
+  expect((await build.outcome).failure).toMatchObject({ code: 'infrastructure' });
   expect(await processesWith(seconds)).toEqual([]);
 });
 

@@ -6,6 +6,7 @@ import { BuildkitControl } from '../control/buildkit-control.ts';
 import { InventoryReader } from '../control/inventory.ts';
 import { callEngine, connectEngine, DEFAULT_SOCKET } from '../engine/engine.ts';
 import { enforcesFrontends } from '../run/check-frontend.ts';
+import { PUSH_RETRIES } from '../run/push-retries.ts';
 import type { RunHost } from '../run/run-host.ts';
 import { RunOwner } from '../run/run-owner.ts';
 import type { ContextSource, RunRequest } from '../run/run-request.ts';
@@ -139,6 +140,7 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
             afterMs: options.stalledAfterMs ?? STALLED_AFTER_MS,
             activity: () => daemonActivity(engine, containerOf(builder)),
           },
+    pushRetries: { ...PUSH_RETRIES, ...options.pushRetries },
     log: options.log,
     now: Date.now,
   };

@@ -34,7 +34,7 @@ test('limits hold after the engine has restarted the builder', async () => {
   await own.container.restart();
   const many = 'i=0; while [ $i -lt 100 ]; do sleep 30 & i=$((i+1)); done; echo all of them';
   const { outcome, output } = await own.buildWith(settings, step(many));
-  expect(outcome.end).toBe('failed');
+  expect(outcome).toMatchObject({ end: 'failed' });
   expect(output).not.toContain('all of them');
   const free = await own.buildWith({}, step(many));
   expect(free.output).toContain('all of them');

@@ -1,7 +1,7 @@
 import type { RunOutcome } from './outcome.ts';
 
-/** A position in the bake file that Kiln has written. */
-const IN_FILE = /\/own\/bake\.json:\d/;
+/** A position in a bake file that Kiln has written. */
+const IN_FILE = /\/own\/bake(?:-again)?\.json:\d/;
 const UNKNOWN_KEY = /An argument named "([\w-]+)" is not expected here/;
 
 /** Explains the failure of a buildx that doesn't understand the bake file that Kiln wrote for it. */

@@ -1,3 +1,4 @@
+import { cpuMs } from '@kiln/runtime/testing';
 import { expect, test } from 'vitest';
 import { builderFault, startFault } from './builder-fault.ts';
 import damaged from './builder-fault-samples.json' with { type: 'json' };
@@ -65,12 +66,13 @@ test('takes a bare error of the kernel for a missing layer only where BuildKit i
   expect(builderFault(failed(SNAPSHOT))).not.toHaveProperty('isSuspected');
 });
 
-test('reads long errors in a time that grows linearly', () => {
+test('reads long errors in a time that grows linearly', async () => {
   const error = `failed to ${'abcdefghijklmnopqrstuvwxy '.repeat(20_000)}`;
-  const startedAt = performance.now();
-  expect(builderFault(failed(error))).toBeUndefined();
-  expect(builderFault(failed(`lstat ${'/snapshots/1'.repeat(20_000)}`))).toBeUndefined();
-  expect(performance.now() - startedAt).toBeLessThan(2_000);
+  const taken = await cpuMs(() => {
+    expect(builderFault(failed(error))).toBeUndefined();
+    expect(builderFault(failed(`lstat ${'/snapshots/1'.repeat(20_000)}`))).toBeUndefined();
+  });
+  expect(taken).toBeLessThan(2_000);
 });
 
 test.each([

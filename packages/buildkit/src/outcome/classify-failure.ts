@@ -56,8 +56,8 @@ const RULES: readonly Rule[] = [
   egressRefused,
   diskFull,
   gitFailed,
-  engineGone,
   pushFailed,
+  engineGone,
   frontend,
   baseImage,
   dockerfile,
@@ -109,7 +109,6 @@ function engineGone({ step, message }: Evidence): Failure | undefined {
 
 const ENGINE_FAULTS: readonly RegExp[] = [
   /\bno active session\b/,
-  /(?:^|[:\s])EOF$/,
   /\brpc error: code = (?:Unavailable|Canceled|DeadlineExceeded)\b/,
   /\btransport is closing\b/,
   /\berror reading (?:server preface|from server)\b/,
@@ -123,6 +122,8 @@ const ENGINE_FAULTS: readonly RegExp[] = [
   /\bcould not connect to \S*buildkit\b/i,
 ];
 
+const CUT_OFF = /(?:^|[:\s])EOF$/;
+
 /** Not one expression for both words: that would be slow on a text with many occurrences of the first. */
 function isSessionClosed(text: string): boolean {
   const at = text.search(/\bsession\b/);
@@ -131,9 +132,11 @@ function isSessionClosed(text: string): boolean {
 
 function isEngineFault(text: string): boolean {
   // "unexpected EOF" is a truncated archive or download of the build.
-  return (
-    !/\bunexpected EOF$/.test(text) && (isSessionClosed(text) || ENGINE_FAULTS.some((pattern) => pattern.test(text)))
-  );
+  return !/\bunexpected EOF$/.test(text) && (CUT_OFF.test(text) || saysEngineGone(text));
+}
+
+function saysEngineGone(text: string): boolean {
+  return isSessionClosed(text) || ENGINE_FAULTS.some((pattern) => pattern.test(text));
 }
 
 const NO_SPACE = /\bno space left on device\b|\bENOSPC\b/i;
@@ -159,7 +162,8 @@ function diskFull({ step, message }: Evidence): Failure | undefined {
 
 function pushFailed({ message, step }: Evidence): Failure | undefined {
   const isPush = /^failed to push /.test(message) || /^pushing \S+ with docker$/.test(step?.name ?? '');
-  return isPush ? { code: 'push_refused', message } : undefined;
+  // A connection that is cut off is the registry's here, not the engine's.
+  return isPush && !saysEngineGone(message) ? { code: 'push_refused', message } : undefined;
 }
 
 function baseImage({ step, message }: Evidence): Failure | undefined {

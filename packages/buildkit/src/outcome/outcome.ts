@@ -1,4 +1,4 @@
-import { type BuildSpec, targetSpecs } from '@kiln/contracts';
+import { type BuildSpec, tagsToPush, targetSpecs } from '@kiln/contracts';
 import type { BuilderFault, BuildResult, Failure, Outcome, StepCounts } from '@kiln/domain';
 import type { StopCause } from './build-stop.ts';
 import { builderFault } from './builder-fault.ts';
@@ -28,14 +28,19 @@ export function outcomeOf(run: EndedRun): RunOutcome {
   // A build that had already finished when it was stopped has succeeded. After a fault it hasn't: its log or artifact is incomplete.
   const overruled = halted?.type === 'fault' || (halted?.type === 'stop' && halted.cause === 'fence');
   if (exitCode === 0 && !overruled) return { end: 'succeeded', result: succeeded(run), steps: counts };
-  const pushed = run.pushed.length > 0 ? { result: { pushed: [...run.pushed] } } : {};
-  const rest = { steps: counts, ...pushed };
+  const rest = { steps: counts, ...pushedSoFar(run) };
   if (!halted) return { ...failed(run), ...rest };
   if (halted.type === 'fault') {
     const { failure, builder: fault } = halted;
     return { end: 'failed', failure, ...rest, ...(fault && { fault }) };
   }
   return { end: halted.cause === 'cancel' ? 'canceled' : 'failed', failure: stopped(halted.cause, run.spec), ...rest };
+}
+
+/** Which tags registries have, and which not, after a build that failed. */
+function pushedSoFar({ spec, pushed }: EndedRun): Pick<Outcome, 'result'> {
+  if (pushed.length === 0) return {};
+  return { result: { pushed: [...pushed], notPushed: tagsToPush(spec).filter((tag) => !pushed.includes(tag)) } };
 }
 
 function failed(run: EndedRun): RunOutcome {

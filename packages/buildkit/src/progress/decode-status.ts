@@ -25,13 +25,17 @@ export class StatusDecoder {
   readonly #transfers = new TransferProgress();
   readonly #pushed: PushedTags;
   readonly #mask = (text: string) => maskText(text, this.#needles);
+  /** How many steps had numbers before. */
+  readonly #numbered: number;
 
   /**
    * @param needles from `secretNeedles`
    * @param tags tags that the build pushes
+   * @param numbered how many steps have numbers already, from an earlier run of the build
    */
-  constructor(needles: readonly string[], tags: readonly string[]) {
+  constructor(needles: readonly string[], tags: readonly string[], numbered = 0) {
     this.#needles = needles;
+    this.#numbered = numbered;
     this.#pushed = new PushedTags(tags);
   }
 
@@ -56,6 +60,11 @@ export class StatusDecoder {
   /** Returns what was held back, after buildx has ended. */
   end(): LogRecord[] {
     return [...this.#steps.values()].flatMap((step) => this.#flush(step));
+  }
+
+  /** How many steps have numbers. */
+  get numbered(): number {
+    return this.#numbered + this.#steps.size;
   }
 
   /** Counts instructions of the Dockerfile (`[stage 2/4] RUN …`) except FROM, so that a build that did nothing counts as all cached. */
@@ -91,7 +100,7 @@ export class StatusDecoder {
   }
 
   #add(digest: string, name: string): Step {
-    const step = new Step(this.#steps.size + 1, this.#mask(name));
+    const step = new Step(this.numbered + 1, this.#mask(name));
     this.#steps.set(digest, step);
     return step;
   }

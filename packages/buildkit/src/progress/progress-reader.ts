@@ -3,6 +3,7 @@ import { type SolveStatus, solveStatus } from '../control/solve-status.ts';
 import { maskText, secretNeedles } from '../masking/mask-secrets.ts';
 import { StatusDecoder } from './decode-status.ts';
 import { PlainLines } from './plain-lines.ts';
+import { RepeatedStatuses } from './repeated-statuses.ts';
 import { ProgressScanner, type ScannedItem } from './scan-progress.ts';
 import { StatusReplay } from './status-replay.ts';
 import { type ReportedStep, StepTrace } from './step-trace.ts';
@@ -35,14 +36,26 @@ export class ProgressReader {
   readonly #deps: ProgressReaderDeps;
   readonly #replay = new StatusReplay();
   readonly #trace: StepTrace;
-  readonly #filter: (status: SolveStatus) => SolveStatus;
+  readonly #options: ProgressReaderOptions;
+  #repeated: RepeatedStatuses | undefined;
 
-  constructor({ hidden, tags, filter = (status) => status }: ProgressReaderOptions, deps: ProgressReaderDeps) {
+  constructor(options: ProgressReaderOptions, deps: ProgressReaderDeps, numbered = 0) {
+    this.#options = options;
     this.#deps = deps;
-    this.#filter = filter;
-    this.#needles = secretNeedles(hidden);
-    this.#decoder = new StatusDecoder(this.#needles, tags);
+    this.#needles = secretNeedles(options.hidden);
+    this.#decoder = new StatusDecoder(this.#needles, options.tags, numbered);
     this.#trace = new StepTrace((text) => maskText(text, this.#needles));
+  }
+
+  /**
+   * Returns a reader for a run that repeats this one: it delivers nothing of the build's own steps, and numbers the others after this one's.
+   * @param onBuilt called for a step that was not cached
+   */
+  repeated(onBuilt: (step: string) => void): ProgressReader {
+    const again = new ProgressReader(this.#options, this.#deps, this.#decoder.numbered);
+    const ends = this.#trace.steps.map(({ completedAt = 0 }) => completedAt);
+    again.#repeated = new RepeatedStatuses(Math.max(0, ...ends), onBuilt);
+    return again;
   }
 
   async push(data: Buffer): Promise<void> {
@@ -97,7 +110,7 @@ export class ProgressReader {
   async #take(item: ScannedItem): Promise<void> {
     switch (item.type) {
       case 'status':
-        return await this.#deliver(this.#filter(solveStatus(item.value)));
+        return await this.#deliver(this.#filtered(solveStatus(item.value)));
       case 'dropped':
         return await this.warn(`${item.bytes} bytes of progress output were too long to read`);
       case 'line': {
@@ -108,7 +121,12 @@ export class ProgressReader {
     }
   }
 
-  async #deliver(status: SolveStatus): Promise<void> {
+  #filtered(status: SolveStatus): SolveStatus {
+    return this.#options.filter?.(status) ?? status;
+  }
+
+  async #deliver(all: SolveStatus): Promise<void> {
+    const status = this.#repeated?.pass(all) ?? all;
     this.#replay.add(status);
     this.#trace.add(status);
     await this.#deps.deliver(this.#decoder.decode(status, this.#deps.now()));

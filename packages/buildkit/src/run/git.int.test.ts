@@ -28,14 +28,14 @@ test('builds a private repository only with its token', async () => {
     source: source('private/app.git', head),
     secrets: { GIT_AUTH_TOKEN: server.token },
   });
-  expect((await allowed.outcome).end).toBe('succeeded');
+  expect(await allowed.outcome).toMatchObject({ end: 'succeeded' });
   expect(allowed.output()).toContain('built from git\n');
   expect(JSON.stringify(allowed.records)).not.toContain(server.token);
 });
 
 test('builds a directory of a repository whose URL has no .git', async () => {
   const build = begin(shared.builder, { source: source('app', head, 'services/web') });
-  expect((await build.outcome).end).toBe('succeeded');
+  expect(await build.outcome).toMatchObject({ end: 'succeeded' });
 });
 
 test.each([

@@ -1,5 +1,9 @@
+import { gunzipSync } from 'node:zlib';
+import type { LogRecord } from '@kiln/contracts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { begin, FROM, type Lab, lab, removeImages, until } from '../testing/lab.ts';
+import { faultyRegistry } from '../testing/faulty-registry.ts';
+import { begin, FROM, type Lab, lab, removeImages, runAs, until } from '../testing/lab.ts';
+import { startPrivateRegistry } from '../testing/private-registry.ts';
 import { startRegistry, type TestRegistry } from '../testing/registry.ts';
 
 let shared: Lab;
@@ -7,7 +11,7 @@ let registry: TestRegistry;
 const pushed: string[] = [];
 beforeAll(async () => {
   registry = await startRegistry();
-  shared = await lab();
+  shared = await lab({ pushRetries: { firstPauseMs: 20 } });
 });
 afterAll(async () => {
   await removeImages(pushed);
@@ -70,19 +74,94 @@ test('reports the tags that a canceled build had already pushed', async () => {
   expect([...registry.tags]).not.toContain('half/app:stuck');
 });
 
-test('fails a build with the registry’s answer if it refuses the push', async () => {
-  const tag = `${registry.host}/closed/app:1`;
-  pushed.push(tag);
+/** What a build said about its pushes. */
+const pushNotes = (records: readonly LogRecord[]) =>
+  records.filter((record) => record.type === 'note' && record.message.includes('pushing again'));
+
+test('fails a build at once with the registry’s answer if it refuses a push, and says which tags were pushed', async () => {
+  const [open, closed] = [`${registry.host}/open/app:1`, `${registry.host}/closed/app:1`];
+  pushed.push(open, closed);
   registry.refuse('closed/app');
-  const build = { dockerfile: small('refused'), spec: { output: { type: 'push' }, tags: [tag] } };
-  const { end, failure, result } = await begin(shared.builder, build).outcome;
-  expect({ end, code: failure?.code, pushed: result?.pushed ?? [] }).toEqual({
+  const spec = { output: { type: 'push' }, tags: [open, closed] };
+  const build = begin(shared.builder, { dockerfile: small('refused'), spec });
+  expect(await build.outcome).toMatchObject({
     end: 'failed',
-    code: 'push_refused',
-    pushed: [],
+    failure: {
+      code: 'push_refused',
+      message: expect.stringMatching(
+        /403 Forbidden\n(?:.*\n)*pushed: \S+\/open\/app:1; not pushed: \S+\/closed\/app:1$/,
+      ),
+    },
+    result: { pushed: [open], notPushed: [closed] },
   });
-  expect(failure?.message).toMatch(/403 Forbidden/);
+  expect(pushNotes(build.records)).toEqual([]);
   expect([...registry.tags]).not.toContain('closed/app:1');
+});
+
+test('repeats a push that fails for a busy registry, without building again, where buildx fails', async () => {
+  await using behind = await startPrivateRegistry();
+  await using busy = await faultyRegistry('127.0.0.1', behind.host);
+  const tags = [`${busy.host}/busy/app:1`, `${busy.host}/busy/app:2`];
+  pushed.push(...tags, `${busy.host}/busy/app:plain`);
+  const dockerfile = `${FROM} AS build\nRUN tee /f < /proc/sys/kernel/random/uuid\nFROM scratch\nCOPY --from=build /f /f`;
+  const auth = Buffer.from(`${behind.username}:${behind.password}`).toString('base64');
+  let isBusy = true;
+  busy.fault = ({ method }) => (isBusy && method === 'POST' ? { status: 429 } : undefined);
+  const plain = await runAs(
+    shared,
+    '0:0',
+    `export DOCKER_CONFIG=$(mktemp -d)
+    echo '{"auths":{"${busy.host}":{"auth":"${auth}"}}}' > $DOCKER_CONFIG/config.json
+    printf '${dockerfile.replaceAll('\n', '\\n')}' | docker-buildx build --builder default --push -t ${tags[0]} - && echo pushed`,
+  );
+  expect(plain.stdout).not.toContain('pushed');
+  expect(plain.stderr).toMatch(/ERROR: failed to solve: failed to push .*429 Too Many Requests/);
+
+  const build = begin(shared.builder, {
+    dockerfile,
+    spec: { output: { type: 'push' }, tags, noCache: true },
+    registryLogins: [{ host: busy.host, username: behind.username, password: behind.password }],
+    sink() {
+      isBusy = pushNotes(build.records).length < 2;
+    },
+  });
+  expect(await build.outcome).toMatchObject({
+    end: 'succeeded',
+    steps: { total: 2, cached: 0 },
+    result: { pushed: tags, digest: expect.stringMatching(/^sha256:/) },
+  });
+  expect(pushNotes(build.records)).toHaveLength(2);
+  const uuids = build.output().match(/^[0-9a-f-]{36}$/gm);
+  expect(uuids).toHaveLength(1);
+  const read = async (what: string) =>
+    await fetch(`http://${behind.host}/v2/busy/app/${what}`, {
+      headers: {
+        authorization: `Basic ${auth}`,
+        accept: 'application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json',
+      },
+    });
+  const index = (await (await read('manifests/2')).json()) as { manifests: { digest: string }[] };
+  const manifest = (await (await read(`manifests/${index.manifests[0]?.digest}`)).json()) as {
+    layers: { digest: string }[];
+  };
+  const layer = Buffer.from(await (await read(`blobs/${manifest.layers[0]?.digest}`)).arrayBuffer());
+  expect(gunzipSync(layer).toString()).toContain(uuids?.[0]);
+});
+
+test('cancels a build that waits to push again', async () => {
+  await using behind = await startPrivateRegistry({ isOpen: true });
+  await using busy = await faultyRegistry('127.0.0.1', behind.host);
+  const tags = [`${busy.host}/busy/app:1`];
+  pushed.push(...tags);
+  busy.fault = ({ method }) => (method === 'POST' ? { status: 429 } : undefined);
+  const build = begin(shared.builder, {
+    dockerfile: small('waiting'),
+    spec: { output: { type: 'push' }, tags },
+    sink: (record) => void (pushNotes([record]).length > 0 && build.stop('cancel')),
+  });
+  expect(await build.outcome).toMatchObject({ end: 'canceled' });
+  expect(pushNotes(build.records)).toHaveLength(1);
+  expect(await behind.tags('busy/app')).toEqual([]);
 });
 
 test('loads the image into the engine', async () => {
@@ -91,5 +170,5 @@ test('loads the image into the engine', async () => {
   const { outcome } = begin(shared.builder, { dockerfile: small('loaded'), spec: { output: { type: 'load' }, tags } });
   expect(await outcome).toMatchObject({ end: 'succeeded', result: { loaded: tags } });
   // By its tag, which only the engine knows.
-  expect((await begin(shared.builder, { dockerfile: `FROM ${tags[0]}` }).outcome).end).toBe('succeeded');
+  expect(await begin(shared.builder, { dockerfile: `FROM ${tags[0]}` }).outcome).toMatchObject({ end: 'succeeded' });
 });

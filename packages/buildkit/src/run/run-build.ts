@@ -1,39 +1,34 @@
-import { type BuildSpec, targetSpecs } from '@kiln/contracts';
+import { type BuildSpec, tagsToPush } from '@kiln/contracts';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import type { BuildHistory } from '../control/control-messages.ts';
 import type { Logger } from '../engine/logger.ts';
-import { messageOf } from '../engine/message-of.ts';
 import { explainBakeFile } from '../outcome/bake-file-error.ts';
 import { stopCause } from '../outcome/build-stop.ts';
 import { namingTarget, stepsOfTargets } from '../outcome/failed-target.ts';
 import { explainForeignRun } from '../outcome/foreign-run.ts';
 import { Halt } from '../outcome/halt.ts';
 import { neverStarted, outcomeOf, type RunOutcome } from '../outcome/outcome.ts';
+import { explainPush } from '../outcome/push-failure.ts';
 import { ProgressReader } from '../progress/progress-reader.ts';
 import { withoutStep } from '../progress/without-step.ts';
 import { proxyArgs, proxySecrets } from '../settings/proxy.ts';
-import type { ToolProcess } from '../tool/tool-process.ts';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
 import { BAKE_ENV, bakeArguments } from './bake-arguments.ts';
-import { buildxArguments, unenforcedLimits } from './buildx-arguments.ts';
+import { type BuildxInvocation, buildxArguments, unenforcedLimits } from './buildx-arguments.ts';
 import { cacheFlags, failedExport, localCacheFlags, s3Env } from './cache-flags.ts';
 import { hiddenPart } from './docker-config.ts';
 import { Laps } from './laps.ts';
 import { explainRefusal } from './login-refusal.ts';
 import { namedContextDirs } from './named-contexts.ts';
 import { prepareContext } from './prepare-context.ts';
+import { pushAgain } from './push-again.ts';
 import { RecordSink } from './record-sink.ts';
+import { runBuildx } from './run-buildx.ts';
 import { RunFiles } from './run-files.ts';
 import type { RunHost } from './run-host.ts';
 import type { RunRequest } from './run-request.ts';
-import { SpillQueue } from './spill-queue.ts';
-import { StallWatch } from './stall-watch.ts';
-import { stopProcess } from './stop-process.ts';
 import { prepareTargets } from './target-contexts.ts';
-
-/** How much progress waits in memory for a slow log before it goes to the disk. */
-const PROGRESS_MEMORY_BYTES = 4 * 1024 * 1024;
 
 /** What bake files have no keys for. */
 const NO_FEATURES = { memoryFlag: false, cpusFlag: false };
@@ -61,7 +56,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const archive = await files.placeArchive(request.archive, halt.signal);
   const sources = [request.source, ...[...(request.targets?.values() ?? [])].map(({ source }) => source)];
   const policy = await files.placeSourcePolicy(host.sourcePolicy(sources));
-  const invocation = {
+  const invocation: BuildxInvocation = {
     builder: host.builder,
     trust: host.trust,
     spec,
@@ -78,43 +73,42 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   };
   const targets = await prepareTargets(host, request, { context, contextDirs }, files, halt);
   if ('end' in targets) return targets;
-  const argv = spec.bake ? await bakeArguments(host, invocation, targets, files) : buildxArguments(invocation);
-  const reader = progressReader(host, request, sink);
+  const names = new Set(targets.flatMap(({ name }) => name ?? []));
+  const bake = spec.bake && (await bakeArguments(host, invocation, targets, files));
+  const first = progressReader(host, request, sink);
   for (const limit of unenforcedLimits(spec, spec.bake ? NO_FEATURES : host.features)) {
-    await reader.warn(`resources.${limit} is not enforced: this host's buildx has no such limit`);
+    await first.warn(`resources.${limit} is not enforced: this host's buildx has no such limit`);
   }
   laps.end('filesMs');
-  const process = await host.tool.start({
-    argv: [host.paths.exec, host.paths.fence, files.pidFile, 'docker-buildx', ...argv],
-    user: await files.handOver(),
-    // A context's .git may have settings that name programs, which git would run if buildx called it there.
-    env: [...files.env, 'BUILDX_GIT_INFO=false', ...BAKE_ENV, ...policy, ...env, ...s3Env(caches, request.secrets)],
-  });
   const artifact =
     spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
-  await using progress = new SpillQueue(files.spillFile, PROGRESS_MEMORY_BYTES);
-  using stall = stallWatch(host, reader, halt);
-  const ended = pump(process, progress, artifact, halt, stall);
-  const delivered = deliver(progress, reader, halt, stall);
-  const stopped = stopOnHalt(host, files, process, ended, halt);
-  await ended;
-  // The outcome is decided only when the whole log is delivered, even if the log is slower than the build was.
-  await delivered;
+  const call = {
+    argv: bake?.argv ?? buildxArguments(invocation),
+    // A context's .git may have settings that name programs, which git would run if buildx called it there.
+    env: [...files.env, 'BUILDX_GIT_INFO=false', ...BAKE_ENV, ...policy, ...env, ...s3Env(caches, request.secrets)],
+    user: await files.handOver(),
+    ...{ pidFile: files.pidFile, spillFile: files.spillFile, reader: first, artifact },
+  };
+  const ended = await pushAgain(await runBuildx(host, call, halt), {
+    ...{ host, spec, targets: names, call, halt, note },
+    argv: (changed) => bake?.argvAgain ?? buildxArguments({ ...invocation, spec: { ...spec, ...changed } }),
+  });
+  const { exitCode, reader } = ended;
   laps.end('buildxMs');
-  const [exitCode] = await Promise.all([process.exitCode(), reclaim(files, host.log), stopped]);
+  await reclaim(files, host.log);
   await reader.endOfText();
-  const refs = exitCode === 0 && reader.idle ? [] : await files.refs();
-  if (!reader.idle) for (const one of refs) await awaitQuiet(host.connectBuildkit, one, host.log);
+  const isOver = exitCode === 0 && reader.idle;
   // The statuses of several targets' builds can't be told from those that buildx has printed: they have steps in common, and clocks of their own.
-  const [ref] = spec.bake ? [] : refs;
+  const ref = isOver || bake ? undefined : await files.ref();
+  const unquiet = reader.idle ? [] : bake ? await files.refs() : ref === undefined ? [] : [ref];
+  for (const one of unquiet) await awaitQuiet(host.connectBuildkit, one, host.log);
   const history = ref === undefined || halt.reason ? undefined : await readRest(host, ref, reader);
   await reader.end();
-  request.observer?.steps(reader.trace.steps, reader.trace.leftOut);
+  request.observer?.steps(first.trace.steps, first.trace.leftOut);
   const finished =
     history && exitCode !== 0 && reader.brokenOff && isAllDone(spec, history, reader) ? history : undefined;
   const stored = await artifact?.finish(exitCode === 0 || finished !== undefined);
   const facts = reader.facts();
-  const names = new Set(spec.bake ? targets.flatMap(({ name }) => name ?? []) : []);
   const failed = stepsOfTargets(facts.failed, names);
   const failedCaches = exitCode === 0 ? failedExport(failed) : undefined;
   if (failedCaches) request.onFailedExport?.(failedCaches);
@@ -127,13 +121,15 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     halted: halt.reason,
     ...facts,
     failed,
+    // What a repeated push finds in the cache was built by this run.
+    counts: first.facts().counts,
+    pushed: [...new Set([...ended.pushed, ...facts.pushed])],
     metadata: finished?.metadata ?? (exitCode === 0 ? await files.metadata() : {}),
     artifact: stored,
   });
-  const explained = explainForeignRun(outcome, failed, spec.platforms, host.platforms);
-  const unfit = spec.bake ? explainBakeFile(explained) : explained;
-  const refused = explainRefusal(unfit, failed, { logins, ownLogins, trust: host.trust, spec });
-  return namingTarget(refused, failed, names, facts.lines);
+  const foreign = explainForeignRun(bake ? explainBakeFile(outcome) : outcome, failed, spec.platforms, host.platforms);
+  const refused = explainRefusal(foreign, failed, { logins, ownLogins, trust: host.trust, spec });
+  return namingTarget(explainPush(refused, tagsToPush(spec), ended), failed, names, facts.lines);
 }
 
 function progressReader(
@@ -144,26 +140,11 @@ function progressReader(
   return new ProgressReader(
     {
       hidden: [...secrets.values(), ...registryLogins.map(hiddenPart), ...hidden, ...proxySecrets(host.proxy)],
-      tags: targetSpecs(spec).flatMap((target) => (target.spec.output.type === 'push' ? target.spec.tags : [])),
+      tags: tagsToPush(spec),
       // It reads the file that Kiln itself has written.
       filter: spec.bake && withoutStep('[internal] load local bake definitions'),
     },
     { deliver: (records) => sink.deliver(records), now: () => host.now() },
-  );
-}
-
-function stallWatch(host: RunHost, reader: ProgressReader, halt: Halt): StallWatch | undefined {
-  return (
-    host.stall &&
-    new StallWatch({
-      ...host.stall,
-      running: () => reader.running,
-      onStuck(fault) {
-        halt.fail({ code: 'infrastructure', message: `the builder is stuck: ${fault.message}` }, fault);
-      },
-      now: () => performance.now(),
-      log: host.log,
-    })
   );
 }
 
@@ -173,43 +154,6 @@ async function reclaim(files: RunFiles, log: Logger): Promise<void> {
     await files.reclaim();
   } catch (error) {
     log.warn({ err: error }, 'run files could not be read');
-  }
-}
-
-/** Reads buildx's output to its end, without delay: a buildx whose output isn't read blocks, and soon gives up (see `readRest`). */
-async function pump(
-  process: ToolProcess,
-  progress: SpillQueue,
-  artifact: ArtifactPipe | undefined,
-  halt: Halt,
-  stall: StallWatch | undefined,
-): Promise<void> {
-  for await (const { stream, data } of process.output()) {
-    try {
-      stall?.arrived(stream === 'stderr' ? data.length : 0);
-      if (stream === 'stderr') await progress.push(data);
-      else await artifact?.write(data);
-    } catch (error) {
-      halt.fail({ code: 'infrastructure', message: `buildx’s output could not be stored: ${messageOf(error)}` });
-    }
-  }
-  progress.end();
-}
-
-/** Turns progress into records, as fast as the log takes them. */
-async function deliver(
-  progress: SpillQueue,
-  reader: ProgressReader,
-  halt: Halt,
-  stall: StallWatch | undefined,
-): Promise<void> {
-  for await (const data of progress.chunks()) {
-    try {
-      await reader.push(data);
-      stall?.taken(data.length);
-    } catch (error) {
-      halt.fail({ code: 'infrastructure', message: `buildx’s progress could not be read: ${messageOf(error)}` });
-    }
   }
 }
 
@@ -243,19 +187,4 @@ function isAllDone(spec: BuildSpec, history: BuildHistory, reader: ProgressReade
     case 'load':
       return false;
   }
-}
-
-async function stopOnHalt(
-  host: RunHost,
-  files: RunFiles,
-  process: ToolProcess,
-  ended: Promise<void>,
-  halt: Halt,
-): Promise<void> {
-  const halted = new Promise<boolean>((resolve) => {
-    if (halt.signal.aborted) resolve(true);
-    else halt.signal.addEventListener('abort', () => resolve(true), { once: true });
-  });
-  const first = await Promise.race([halted, ended.then(() => false)]);
-  if (first) await stopProcess({ tool: host.tool, paths: host.paths, files, process, ended, log: host.log });
 }

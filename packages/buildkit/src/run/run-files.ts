@@ -1,4 +1,4 @@
-import { chmod, copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { SOURCE_POLICY_VARIABLE, type SourcePolicy } from '../egress/source-policy.ts';
@@ -100,11 +100,21 @@ export class RunFiles {
     await this.#owner.reclaim(this.#own);
   }
 
-  /** Returns BuildKit's refs of the builds, one for each target: names of files in `refs/<builder>/<node>`. There are none until buildx has sent the build. */
+  /** Returns BuildKit's ref of the last build, the name of a file in `refs/<builder>/<node>`; undefined until buildx has sent the build. */
+  async ref(): Promise<string | undefined> {
+    const dir = join(this.#buildxConfig, 'refs');
+    const refs = await readdir(dir, { recursive: true, withFileTypes: true }).catch(() => []);
+    const files = refs.filter((entry) => entry.isFile());
+    // A push that was repeated has left several.
+    const times = await Promise.all(files.map(({ parentPath, name }) => stat(join(parentPath, name))));
+    const newest = Math.max(...times.map(({ mtimeMs }) => mtimeMs));
+    return files.find((_, i) => times[i]?.mtimeMs === newest)?.name;
+  }
+
+  /** Returns the refs of all builds: one for each target. */
   async refs(): Promise<string[]> {
-    const refs = await readdir(join(this.#buildxConfig, 'refs'), { recursive: true, withFileTypes: true }).catch(
-      () => [],
-    );
+    const dir = join(this.#buildxConfig, 'refs');
+    const refs = await readdir(dir, { recursive: true, withFileTypes: true }).catch(() => []);
     return refs.filter((entry) => entry.isFile()).map(({ name }) => name);
   }
 
@@ -167,8 +177,8 @@ export class RunFiles {
   }
 
   /** Writes the definition of a build with several targets; returns its path. */
-  async placeBakeFile(definition: object): Promise<string> {
-    const path = join(this.#own, 'bake.json');
+  async placeBakeFile(name: string, definition: object): Promise<string> {
+    const path = join(this.#own, name);
     await writeFile(path, JSON.stringify(definition));
     return path;
   }

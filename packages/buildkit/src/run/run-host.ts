@@ -7,6 +7,7 @@ import type { ToolContainer } from '../tool/tool-container.ts';
 import type { ToolPaths } from '../tool/tool-scripts.ts';
 import type { WorkingTrees } from '../trees/working-trees.ts';
 import type { BuildxFeatures } from './buildx-arguments.ts';
+import type { PushRetries } from './push-retries.ts';
 import type { RunOwner } from './run-owner.ts';
 import type { ContextSource, RunRequest } from './run-request.ts';
 import type { StallWatchDeps } from './stall-watch.ts';
@@ -38,6 +39,7 @@ export interface RunHost {
   refusedCaches(request: RunRequest): Failure | undefined;
   /** Recognizes builds that never end, if what the builder is doing can be read. */
   readonly stall?: Pick<StallWatchDeps, 'afterMs' | 'activity'> | undefined;
+  readonly pushRetries: PushRetries;
   readonly log: Logger;
   /** Ms since the epoch. */
   now(): number;

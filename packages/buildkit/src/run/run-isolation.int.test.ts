@@ -63,10 +63,10 @@ test('lets a run’s buildx read its own files, but not another run’s, the too
   }
   // Both are still running: neither could affect the other.
   mine.stop('cancel');
-  expect((await mine.outcome).end).toBe('canceled');
+  expect(await mine.outcome).toMatchObject({ end: 'canceled' });
   expect(await pidOf(other)).toBe(`${otherPid}\n`);
   other.stop('cancel');
-  expect((await other.outcome).end).toBe('canceled');
+  expect(await other.outcome).toMatchObject({ end: 'canceled' });
   expect(await readdir(join(scratchDir, 'runs'))).toEqual([]);
 });
 
@@ -91,7 +91,7 @@ test('keeps a context’s modes in the image, also those for groups and others',
     },
     spec: { noCache: true },
   });
-  expect((await outcome).end).toBe('succeeded');
+  expect(await outcome).toMatchObject({ end: 'succeeded' });
   expect(output()).toBe('6755 0:0 set\n600 0:0 private\n666 0:0 open\n1777 0:0 d\n660 0:0 d/f\n');
 });
 

@@ -3,7 +3,6 @@ import type { Logger } from '../engine/logger.ts';
 import type { ToolContainer } from '../tool/tool-container.ts';
 import type { ToolProcess } from '../tool/tool-process.ts';
 import type { ToolPaths } from '../tool/tool-scripts.ts';
-import type { RunFiles } from './run-files.ts';
 
 /** On SIGTERM buildx cancels the build in BuildKit, and waits for its last statuses. */
 const TERM_GRACE_MS = 2_000;
@@ -12,7 +11,8 @@ const KILL_WAIT_MS = 10_000;
 interface Stoppable {
   readonly tool: ToolContainer;
   readonly paths: ToolPaths;
-  readonly files: RunFiles;
+  /** File with the process's pid. */
+  readonly pidFile: string;
   readonly process: ToolProcess;
   /** Resolves when the process's output has ended. */
   readonly ended: Promise<unknown>;
@@ -35,9 +35,9 @@ export async function stopProcess(target: Stoppable): Promise<void> {
   process.abandon();
 }
 
-async function signal({ tool, paths, files, log }: Stoppable, name: 'TERM' | 'KILL'): Promise<void> {
+async function signal({ tool, paths, pidFile, log }: Stoppable, name: 'TERM' | 'KILL'): Promise<void> {
   try {
-    await tool.signal([paths.kill, files.pidFile, name]);
+    await tool.signal([paths.kill, pidFile, name]);
   } catch (error) {
     log.warn({ err: error, signal: name }, 'buildx could not be signalled');
   }

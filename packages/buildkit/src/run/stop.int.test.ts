@@ -43,7 +43,7 @@ test('kills a buildx that ignores SIGTERM', async () => {
   );
   execFileSync('kill', ['-STOP', String(pid)]);
   build.stop('cancel');
-  expect((await build.outcome).end).toBe('canceled');
+  expect(await build.outcome).toMatchObject({ end: 'canceled' });
   expect(await processesWith(seconds)).toEqual([]);
 });
 
@@ -86,13 +86,13 @@ test('kills builds and starts none after the fence, and runs builds again after 
   const fenced = await begin(own.builder, { dockerfile: FROM }).outcome;
   expect(fenced.failure).toMatchObject({ code: 'infrastructure' });
   await own.builder.extendFence(Date.now() + 60_000);
-  expect((await begin(own.builder, { dockerfile: FROM }).outcome).end).toBe('succeeded');
+  expect(await begin(own.builder, { dockerfile: FROM }).outcome).toMatchObject({ end: 'succeeded' });
 });
 
 test('ends running builds when it is closed', async () => {
   const own = await lab();
   const { build, seconds } = await sleeping(own);
   await own[Symbol.asyncDispose]();
-  expect((await build.outcome).failure?.code).toBe('infrastructure');
+  expect((await build.outcome).failure).toMatchObject({ code: 'infrastructure' });
   expect(await processesWith(seconds)).toEqual([]);
 });

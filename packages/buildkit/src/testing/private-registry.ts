@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '@kiln/runtime/testing';
 
 const USERNAME = 'robot';
 const PASSWORD = 'opensesame-4711';
@@ -79,13 +79,4 @@ async function answers(url: string, child: ChildProcess): Promise<void> {
     if (child.exitCode !== null) throw new Error(`docker-registry ended with ${child.exitCode}`);
     await delay(20);
   }
-}
-
-async function freePort(listenAt: string): Promise<number> {
-  const server = createServer().listen(0, listenAt);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

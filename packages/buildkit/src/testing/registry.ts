@@ -50,7 +50,8 @@ export async function startRegistry({ listenAt = '127.0.0.1' } = {}): Promise<Te
     const blob = /\/blobs\/(sha256:[0-9a-f]+)$/.exec(url.pathname)?.[1];
     const manifest = /^\/v2\/(.+)\/manifests\/(.+)$/.exec(url.pathname);
     if (url.pathname === '/v2/') return reply(200);
-    const into = /^\/v2\/(.+)\/blobs\/uploads\//.exec(url.pathname)?.[1];
+    const puts = request.method === 'PUT' ? manifest?.[1] : undefined;
+    const into = /^\/v2\/(.+)\/blobs\/uploads\//.exec(url.pathname)?.[1] ?? puts;
     if (into !== undefined && refused.has(into)) {
       const error = { code: 'DENIED', message: 'requested access to the resource is denied' };
       return reply(403, { 'content-type': 'application/json' }, Buffer.from(JSON.stringify({ errors: [error] })));

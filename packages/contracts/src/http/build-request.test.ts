@@ -1,3 +1,4 @@
+import { cpuMs } from '@kiln/runtime/testing';
 import { expect, test } from 'vitest';
 import { buildRequest, buildSpec } from './build-request.ts';
 import { fieldProblems } from './problem.ts';
@@ -57,10 +58,9 @@ test.each([
   `a=${'a=,'.repeat(38)} `,
   `mode=${'x,a='.repeat(1_000_000)}\n`,
   `registry.example/${'a-'.repeat(1_000_000)}`,
-])('soon refuses an attestation or tag that could be parsed in many ways', (text) => {
-  const before = performance.now();
-  expect(problemsOf({ provenance: text, sbom: text, tags: [text] })).toBeDefined();
-  expect(performance.now() - before).toBeLessThan(1_000);
+])('soon refuses an attestation or tag that could be parsed in many ways', async (text) => {
+  const refused = () => expect(problemsOf({ provenance: text, sbom: text, tags: [text] })).toBeDefined();
+  expect(await cpuMs(refused)).toBeLessThan(1_000);
 });
 
 test('accepts image references with optional registry and tag as tags, and refuses anything else', () => {

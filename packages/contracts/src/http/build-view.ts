@@ -96,6 +96,10 @@ export const buildView = z
           description:
             'The images by target, if the build has several (`bake`). The fields beside it are of the request’s own target, but for `pushed` and `loaded`, which have all.',
         }),
+        notPushed: z
+          .array(z.string())
+          .optional()
+          .meta({ description: 'With `pushed`, if the build failed or was canceled between its pushes.' }),
         artifact: z.strictObject({ digest: z.string(), sizeBytes: z.int() }).optional(),
       })
       .optional(),

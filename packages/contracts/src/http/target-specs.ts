@@ -64,6 +64,11 @@ export function onAllTargets(
   return { ...spec, ...fields, bake: { ...spec.bake, targets: Object.fromEntries(targets) } };
 }
 
+/** Returns the tags that a build pushes. */
+export function tagsToPush(spec: BuildSpec): string[] {
+  return targetSpecs(spec).flatMap((target) => (target.spec.output.type === 'push' ? target.spec.tags : []));
+}
+
 /** Something of a team's stored trees that a build needs. */
 export interface UploadedTree extends Omit<UploadedContext, 'name'> {
   /** The field that names it. */

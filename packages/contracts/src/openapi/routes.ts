@@ -3,6 +3,7 @@ import { buildRequest } from '../http/build-request.ts';
 import { buildView } from '../http/build-view.ts';
 import { retryRequest } from '../http/client-logins.ts';
 import { buildId, contextDigest } from '../http/fields.ts';
+import { versionView } from '../http/version.ts';
 import { buildPage, buildQuery, logQuery, placementView, waitQuery } from '../http/views.ts';
 import { whySlowQuery, whySlowView } from '../http/why-slow.ts';
 import { logRecord } from '../log/record.ts';
@@ -304,6 +305,16 @@ export const ROUTES = {
     summary: 'Check that requests can be served',
     answers: { 200: { description: 'Requests can be served.', content: { 'text/plain': { raw: 'text' } } } },
     problems: ['unavailable'],
+  },
+  version: {
+    method: 'get',
+    path: '/v1/version',
+    tag: 'Service',
+    access: { who: 'anyone' },
+    summary: 'Get the server’s version',
+    description: 'Every answer has it too, in the header `Kiln-Version`.',
+    answers: { 200: { description: 'The version.', content: { 'application/json': versionView } } },
+    problems: [],
   },
   openapi: {
     method: 'get',

@@ -1,3 +1,4 @@
+import { cpuMs } from '@kiln/runtime/testing';
 import { expect, test } from 'vitest';
 import { refusedFrontend, repositoryOf, syntaxOf } from './frontend.ts';
 
@@ -62,15 +63,13 @@ test('refusedFrontend returns a frontend that isn’t allowed, and the build arg
   expect(refused('FROM scratch', { BUILDKIT_SYNTAX: '' })).toBe('');
 });
 
-test('syntaxOf takes no longer for a hostile text than for any other', () => {
+test('syntaxOf takes no longer for a hostile text than for any other', async () => {
   for (const text of [
     `#${' '.repeat(200_000)}`,
     `# ${'a'.repeat(200_000)}`,
     `#a=${' '.repeat(200_000)}x`,
     '#a=b\n'.repeat(50_000),
   ]) {
-    const began = performance.now();
-    syntaxOf(text);
-    expect(performance.now() - began).toBeLessThan(1_000);
+    expect(await cpuMs(() => syntaxOf(text))).toBeLessThan(1_000);
   }
 });

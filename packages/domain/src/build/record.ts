@@ -19,6 +19,8 @@ export interface ImageResult {
 export interface BuildResult extends ImageResult {
   /** By target, if the build has several. */
   readonly targets?: Readonly<Record<string, ImageResult>>;
+  /** References that a build which failed or was canceled had not pushed. Absent if it had pushed none. */
+  readonly notPushed?: readonly string[];
   readonly artifact?: { readonly digest: string; readonly sizeBytes: number };
 }
 

@@ -24,7 +24,9 @@ describe('a build', () => {
 
   test('goes back to the queue after an infrastructure failure', () => {
     const outcome = { end: 'failed', failure: { code: 'infrastructure', message: 'no active session' } } as const;
-    expect(after(assign(), start(), { type: 'finish', attempt: 1, incarnation: 'i1', outcome }).state).toBe('queued');
+    expect(after(assign(), start(), { type: 'finish', attempt: 1, incarnation: 'i1', outcome })).toMatchObject({
+      state: 'queued',
+    });
   });
 
   test('is poisoned if every host was lost while running it', () => {
@@ -90,7 +92,7 @@ describe('a build', () => {
   });
 
   test('ends canceled, without another attempt, if its host is lost after the cancel', () => {
-    expect(after(assign(), start(), { type: 'cancel' }, lose()).state).toBe('canceled');
+    expect(after(assign(), start(), { type: 'cancel' }, lose())).toMatchObject({ state: 'canceled' });
   });
 });
 

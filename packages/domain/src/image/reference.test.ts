@@ -1,3 +1,4 @@
+import { cpuMs } from '@kiln/runtime/testing';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseReference, repositoryName, splitReference, taggedName } from './reference.ts';
@@ -144,15 +145,13 @@ describe('with any reference of the grammar', () => {
   });
 });
 
-test('takes no longer for a hostile text than for any other', () => {
+test('takes no longer for a hostile text than for any other', async () => {
   for (const text of [
     'a-'.repeat(100_000),
     `a${'_'.repeat(200_000)}b/`,
     `${'a.'.repeat(100_000)}/b`,
     `x@${'a+'.repeat(100_000)}`,
   ]) {
-    const began = performance.now();
-    parseReference(text);
-    expect(performance.now() - began).toBeLessThan(1_000);
+    expect(await cpuMs(() => parseReference(text))).toBeLessThan(1_000);
   }
 });

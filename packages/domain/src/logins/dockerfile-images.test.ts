@@ -1,4 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the variables are those of Dockerfiles
+import { cpuMs } from '@kiln/runtime/testing';
 import { expect, test } from 'vitest';
 import { imagesOf } from './dockerfile-images.ts';
 import { registriesOf } from './registries.ts';
@@ -73,7 +74,7 @@ test('registries are named once, and as references name them', () => {
   expect(registriesOf(images)).toEqual(['docker.io', 'R.example:5000', 'localhost']);
 });
 
-test('takes no longer for a hostile text than for any other', () => {
+test('takes no longer for a hostile text than for any other', async () => {
   for (const text of [
     `FROM ${'${A:-'.repeat(5_000)}`,
     `FROM ${'${A:-'.repeat(5_000)}${'}'.repeat(5_000)}`,
@@ -81,8 +82,6 @@ test('takes no longer for a hostile text than for any other', () => {
     'FROM \\\n'.repeat(50_000),
     `#${' '.repeat(200_000)}`,
   ]) {
-    const began = performance.now();
-    imagesOf(text, {});
-    expect(performance.now() - began).toBeLessThan(1_000);
+    expect(await cpuMs(() => imagesOf(text, {}))).toBeLessThan(1_000);
   }
 });

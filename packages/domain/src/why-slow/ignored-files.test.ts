@@ -1,3 +1,4 @@
+import { cpuMs } from '@kiln/runtime/testing';
 import { expect, test } from 'vitest';
 import type { FileChanges } from './cause.ts';
 import { withoutIgnored } from './ignored-files.ts';
@@ -40,10 +41,9 @@ test('leaves out only what both builds ignored, and nothing if that is not known
   expect(withoutIgnored(cut, [['*'], ['*']])).toEqual({ state: 'differ', changes: [], cut: true });
 });
 
-test('gives up within a second on patterns and paths that would take long', () => {
+test('gives up within a second on patterns and paths that would take long', async () => {
   const pattern = `${'**/*'.repeat(200)}x`;
   const files = changed(...Array.from({ length: 2_000 }, (_, i) => `${'a/'.repeat(400)}${i}`));
-  const start = performance.now();
-  expect(withoutIgnored(files, [[pattern], [pattern]])).toEqual(files);
-  expect(performance.now() - start).toBeLessThan(5_000);
+  const taken = await cpuMs(() => expect(withoutIgnored(files, [[pattern], [pattern]])).toEqual(files));
+  expect(taken).toBeLessThan(5_000);
 });

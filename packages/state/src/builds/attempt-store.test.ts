@@ -169,7 +169,7 @@ describe('an attempt', () => {
     const { id } = await running();
     await endLease();
     await expect(state.attempts.settle(ref(id), { end: 'succeeded' })).rejects.toThrow(StaleAttempt);
-    expect((await state.builds.get(id))?.record.state).toBe('running');
+    expect((await state.builds.get(id))?.record).toMatchObject({ state: 'running' });
   });
 
   test('is not reclaimed from a live host, nor by a scheduler that doesn’t lead', async () => {
@@ -178,7 +178,7 @@ describe('an attempt', () => {
     expect((await state.attempts.reclaim(ref(id), failure, token)).outcome).toBe('alive');
     await endLease();
     expect((await state.attempts.reclaim(ref(id), failure, '1-stale')).outcome).toBe('not_leader');
-    expect((await state.builds.get(id))?.record.state).toBe('running');
+    expect((await state.builds.get(id))?.record).toMatchObject({ state: 'running' });
   });
 });
 
@@ -263,6 +263,6 @@ test('a restart of Redis loses nothing that was acknowledged', async () => {
   await redis.up();
   await waiting;
   await state.attempts.settle(ref(id), { end: 'succeeded' });
-  expect((await state.builds.get(id))?.record.state).toBe('succeeded');
+  expect((await state.builds.get(id))?.record).toMatchObject({ state: 'succeeded' });
   expect((await state.logs.read(id, 1, 0, 10)).flatMap(({ lines }) => lines)).toHaveLength(3);
 });

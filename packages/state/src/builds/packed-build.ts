@@ -69,7 +69,7 @@ function unpack(id: string, packed: Buffer): Packed {
 
 /** The record without parts that may be long. Fields that lists filter by stay, and so do hosts and times of attempts. */
 function cutRecord({ failure, result, attempts, ...rest }: Omit<BuildRecord, 'id'>): Omit<BuildRecord, 'id'> {
-  const { pushed: _, loaded: __, ...digests } = result ?? {};
+  const { pushed: _, notPushed: __, loaded: ___, ...digests } = result ?? {};
   return {
     ...rest,
     attempts: attempts.slice(-CUT_ATTEMPTS).map(cutAttempt),

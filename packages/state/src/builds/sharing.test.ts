@@ -66,7 +66,7 @@ describe('identical builds in flight', () => {
     const sharer = await pool.submit(SAME);
     await pool.lose(await pool.run(run.id));
     await pool.state.followUps.run();
-    expect((await pool.record(sharer.id)).state).toBe('queued');
+    expect(await pool.record(sharer.id)).toMatchObject({ state: 'queued' });
     const failure = { code: 'step_failed', message: 'exit 2', exitCode: 2 } as const;
     await pool.settle(await pool.run(run.id), { end: 'failed', failure });
     await pool.state.followUps.run();
@@ -143,7 +143,7 @@ describe('canceling', () => {
     expect((await pool.submit(SAME)).sharedRun).toBe(run.id);
     await pool.settle(attempt, SUCCEEDED);
     await pool.state.followUps.run();
-    expect((await pool.record(sharer.id)).state).toBe('succeeded');
+    expect(await pool.record(sharer.id)).toMatchObject({ state: 'succeeded' });
   });
 
   test('one that shares a run ends it at once, without affecting the others', async () => {
@@ -155,7 +155,7 @@ describe('canceling', () => {
     expect(await pool.record(leaves.id)).not.toHaveProperty('sharedRun');
     expect(await pool.record(run.id)).toMatchObject({ state: 'running' });
     expect((await pool.record(run.id)).cancelRequestedAt).toBeUndefined();
-    expect((await pool.record(stays.id)).state).toBe('queued');
+    expect(await pool.record(stays.id)).toMatchObject({ state: 'queued' });
   });
 
   test('the last one cancels the run and ends with it, not before', async () => {
@@ -178,7 +178,7 @@ describe('canceling', () => {
       const all = await Promise.all(Array.from({ length: 5 }, () => pool.submit(SAME)));
       await Promise.all(all.map(({ id }) => cancel(id)));
       await pool.state.followUps.run();
-      for (const record of await records(all.map(({ id }) => id))) expect(record.state).toBe('canceled');
+      for (const record of await records(all.map(({ id }) => id))) expect(record).toMatchObject({ state: 'canceled' });
     }
     expect(await pool.links()).toEqual([]);
   });
@@ -197,7 +197,7 @@ describe('canceling', () => {
       expect(came.sharedRun).toBe(own ? undefined : first.id);
       expect(await pool.state.pending.queuedIds()).toEqual([own ? came.id : first.id]);
       await cancel(came.id);
-      expect((await pool.record(came.id)).state).toBe('canceled');
+      expect(await pool.record(came.id)).toMatchObject({ state: 'canceled' });
     }
     expect(seen).toEqual(new Set(['canceled', 'released']));
     expect(await pool.links()).toEqual([]);
@@ -224,7 +224,7 @@ describe('with a concurrency key', () => {
     const sharer = await pool.submit(keyed('queued'));
     const attempt = await pool.run(run.id);
     await pool.submit(keyed('queued', { target: 'newer' }));
-    expect((await pool.record(sharer.id)).state).toBe('queued');
+    expect(await pool.record(sharer.id)).toMatchObject({ state: 'queued' });
     // A superseded run is no longer shared: a build accepted now is newer than the one that superseded it.
     expect((await pool.submit(keyed('queued'))).sharedRun).toBeUndefined();
     const newest = await pool.submit(keyed('running', { target: 'newest' }));

@@ -39,7 +39,7 @@ describe('a newer build of the same key', () => {
     const desired = await hosts.sync(report, { machine: 'm1', incarnation: 'i1' }, 60_000);
     expect(desired.attempts).toMatchObject([{ buildId: runs.id, attempt: 1, cancel: true }]);
     expect(await pool.settle(attempt, CANCELED)).toMatchObject(supersededBy(newest.id));
-    expect((await pool.record(newest.id)).state).toBe('queued');
+    expect(await pool.record(newest.id)).toMatchObject({ state: 'queued' });
   });
 
   test('doesn’t affect other keys, other teams or builds without a key', async () => {
@@ -49,7 +49,7 @@ describe('a newer build of the same key', () => {
       await pool.submit(),
     ];
     await pool.submit(RUNNING);
-    for (const { id } of others) expect((await pool.record(id)).state).toBe('queued');
+    for (const { id } of others) expect(await pool.record(id)).toMatchObject({ state: 'queued' });
   });
 
   test('is the one accepted later, whatever the clocks of the API processes say', async () => {
@@ -81,7 +81,7 @@ describe('a newer build of the same key', () => {
       };
       await Promise.all([pool.state.followUps.run(), settled()]);
       const after = await pool.record(older.id);
-      expect(after.state).toBe('succeeded');
+      expect(after).toMatchObject({ state: 'succeeded' });
       seen.add(after.supersededBy !== undefined);
       await pool.state.builds.cancel(newer.id);
     }
@@ -107,7 +107,7 @@ describe('a superseded build is not assigned', () => {
   test('even before it was ended, because the API died after the acceptance', async () => {
     const older = await pool.submit(QUEUED);
     const newer = await pool.submit(QUEUED, dyingApi());
-    expect((await pool.record(older.id)).state).toBe('queued');
+    expect(await pool.record(older.id)).toMatchObject({ state: 'queued' });
     expect(await pool.assign(older.id)).toBe('not_queued');
     await Promise.all(Array.from({ length: 5 }, () => pool.state.followUps.run()));
     expect(await pool.record(older.id)).toMatchObject({ ...supersededBy(newer.id), revision: 2 });
@@ -121,7 +121,7 @@ describe('a superseded build is not assigned', () => {
       const attempt = await pool.run(older.id);
       const newer = await pool.submit(QUEUED);
       await (comeBack === 'lose' ? pool.lose(attempt) : pool.settle(attempt, infrastructure));
-      expect((await pool.record(older.id)).state).toBe('queued');
+      expect(await pool.record(older.id)).toMatchObject({ state: 'queued' });
       expect(await pool.assign(older.id)).toBe('not_queued');
       await pool.state.followUps.run();
       expect(await pool.record(older.id)).toMatchObject(supersededBy(newer.id));

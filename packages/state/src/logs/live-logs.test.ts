@@ -129,7 +129,7 @@ describe('room of a live log', () => {
     await log.print(200, true);
     await pool.settle(log.ref, { end: 'succeeded' });
     expect((await log.live()).length).toBe(261);
-    expect((await pool.record(log.ref.buildId)).state).toBe('succeeded');
+    expect(await pool.record(log.ref.buildId)).toMatchObject({ state: 'succeeded' });
   });
 
   test('isn’t needed any more by waiting records once they are the last ones', async () => {

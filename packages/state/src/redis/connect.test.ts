@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '@kiln/runtime/testing';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { FaultyRedis } from '../testing/faulty-redis.ts';
 import { TestRedis } from '../testing/test-redis.ts';
@@ -65,7 +66,7 @@ test('closing a connection while it reconnects rejects the commands that wait fo
   await redis.ping();
   await server.down();
   const waiting = redis.ping();
-  await vi.waitFor(() => expect(redis.status).toBe('reconnecting'), { timeout: 30_000, interval: 1 });
+  await vi.waitFor(() => expect(redis.status).toBe('reconnecting'), { timeout: 60_000, interval: 1 });
   redis.disconnect();
   await expect(waiting).rejects.toThrow('Connection is closed.');
 });
@@ -166,12 +167,3 @@ describe('a real server', () => {
     expect(await answer({})).toMatch(/SELF_SIGNED|self-signed/i);
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}

@@ -100,10 +100,10 @@ describe('when Redis is out of memory', () => {
     await state.logs.append(running, 2, ['{}']);
     const piece = { key: 'k', firstSeq: 1, lastSeq: 1, sizeBytes: 1, members: [] };
     expect(await state.logs.movePiece(running, claim?.holder ?? '', piece, 34)).toBe('moved');
-    expect((await pool.settle(running, { end: 'succeeded' })).state).toBe('succeeded');
+    expect(await pool.settle(running, { end: 'succeeded' })).toMatchObject({ state: 'succeeded' });
     await state.logs.markArchived(running.buildId, 1);
     await pool.lose(gone);
-    expect((await pool.record(gone.buildId)).state).toBe('queued');
+    expect(await pool.record(gone.buildId)).toMatchObject({ state: 'queued' });
     expect((await state.builds.cancel(waits?.id ?? ''))?.outcome).toBe('canceled');
     await expect(state.logs.append(gone, 1, ['{}'])).rejects.toThrow(StaleAttempt);
   });

@@ -70,7 +70,9 @@ export class FaultyRedis implements AsyncDisposable {
     const { silenceMs = 100, listenAt } = options;
     const { path, host, port } = redisOptions(upstreamUrl);
     const upstream = () => (path === undefined ? connect(port ?? 6379, host) : connect(path));
-    const dir = listenAt === undefined ? await mkdtemp(join(tmpdir(), 'kiln-faulty-')) : undefined;
+    // The run's directory is removed also after a run that was killed.
+    const parent = process.env.KILN_TEST_RUN_DIR ?? tmpdir();
+    const dir = listenAt === undefined ? await mkdtemp(join(parent, 'kiln-faulty-')) : undefined;
     const server = createServer((client) => proxy.#link(client, upstream()));
     if (dir === undefined) server.listen(0, listenAt);
     else server.listen(join(dir, 'redis.sock'));

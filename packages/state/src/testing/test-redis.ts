@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '@kiln/runtime/testing';
 
 export interface TestRedisOptions {
   /** An address to listen at beside the socket, without a password, for processes in another network namespace. */
@@ -78,16 +79,6 @@ export class TestRedis implements AsyncDisposable {
     await this.down();
     await rm(this.#dir, { recursive: true, force: true });
   }
-}
-
-/** Chooses a free port, which Redis itself can't. */
-async function freePort(address: string): Promise<number> {
-  const server = createServer().listen(0, address);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 function isRunning({ exitCode, signalCode }: ChildProcess): boolean {

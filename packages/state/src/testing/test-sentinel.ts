@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '@kiln/runtime/testing';
 import { Redis } from 'ioredis';
 
 const LOCAL = '127.0.0.1';
@@ -31,7 +31,7 @@ export class TestSentinel implements AsyncDisposable {
 
   /** @param options with two `replicas`, one is left after a failover */
   static async start({ replicas: count = 1 } = {}): Promise<TestSentinel> {
-    const [master, sentinel, ...replicas] = await freePorts(2 + count);
+    const [master, sentinel, ...replicas] = await Promise.all(Array.from({ length: 2 + count }, () => freePort()));
     if (!master || !sentinel) throw new Error('no free ports');
     const dir = await mkdtemp(join(tmpdir(), 'kiln-sentinel-'));
     const started = new TestSentinel(dir, { master, sentinel, replicas });
@@ -125,18 +125,4 @@ export class TestSentinel implements AsyncDisposable {
       redis.disconnect();
     }
   }
-}
-
-/** Chooses free ports; all are open at once, so that they differ. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, LOCAL);
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

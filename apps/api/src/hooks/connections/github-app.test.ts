@@ -7,7 +7,7 @@ import { repositoryOf, type TestForge } from '../../testing/test-forge.ts';
 import { pull, push, TestForges } from '../../testing/test-forges.ts';
 
 const REPO = repositoryOf('github');
-const WAIT = { timeout: 10_000, interval: 20 };
+const WAIT = { timeout: 60_000, interval: 20 };
 let redis: TestRedis;
 let forges: TestForges;
 let api: TestApi;

@@ -258,7 +258,7 @@ describe('the configuration', () => {
     const delivery = await forge.delivered(push('github', first, bad));
     expect(delivery).toMatchObject({ state: 'failed', tries: 1, failure: { code: 'config_invalid' } });
     expect(delivery.failure?.message).toContain('line 3, column 5');
-    await vi.waitFor(() => expect(forge.statuses.seen).toHaveLength(1), { timeout: 5_000 });
+    await vi.waitFor(() => expect(forge.statuses.seen).toHaveLength(1), { timeout: 60_000 });
     expect(forge.statuses.seen[0]?.body).toMatchObject({ state: 'error', context: 'kiln' });
     expect(forge.statuses.seen[0]?.path).toBe(`/repos/${REPO}/statuses/${bad}`);
   });

@@ -32,7 +32,7 @@ describe('kiln audit', () => {
     const io = cli.io();
     const following = runIn(io, 'audit -f --json --since 0s');
     const printed = (count: number) =>
-      expect.poll(() => io.stdout.text.split('\n').length - 1, { timeout: 10_000 }).toBe(count);
+      expect.poll(() => io.stdout.text.split('\n').length - 1, { timeout: 60_000 }).toBe(count);
     await run('host cordon nobody');
     await printed(1);
     await run('host uncordon nobody');

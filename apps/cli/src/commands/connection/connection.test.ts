@@ -60,7 +60,7 @@ repositories:
   - match: ['web/**']
 `;
     await writeFile(join(dir.path, 'c.yaml'), text);
-    expect((await run('connection set from-file -f c.yaml')).code).toBe(0);
+    expect(await run('connection set from-file -f c.yaml')).toMatchObject({ code: 0 });
     expect((await run('connection show from-file')).out).toContain(
       'builds    web/app (forks ignore, untrustedPush r.example/previews/**, cloneUrl http://gitea.internal:3000/web/app.git)',
     );
@@ -87,7 +87,7 @@ repositories:
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const pem = privateKey.export({ type: 'pkcs1', format: 'pem' }).toString();
     const flags = '--forge github --team acme --repo acme/** --app-id 4711 --app-key-file - --checks';
-    expect((await run(`connection set app ${flags}`, pem)).code).toBe(0);
+    expect(await run(`connection set app ${flags}`, pem)).toMatchObject({ code: 0 });
     const { out } = await run('connection show app');
     expect(out).toMatch(/^app +GitHub App 4711$/m);
     expect(out).toMatch(/^statuses +as check runs$/m);

@@ -15,7 +15,7 @@ describe('kiln deliveries and delivery', () => {
     const again = deliveryView.parse(JSON.parse((await cli.run(`delivery --json --redeliver ${id}`)).out));
     expect(again).toMatchObject({ id, forgeId: 'three' });
     const shown = async () => (await cli.run(`delivery ${id}`)).out;
-    await expect.poll(shown, { timeout: 10_000 }).toContain(': done after');
+    await expect.poll(shown, { timeout: 60_000 }).toContain(': done after');
     expect(await shown()).toContain('github: ping\n  nothing to build: ping: the connection works\n');
     expect(await cli.run(`delivery ${'0'.repeat(26)}`)).toMatchObject({
       code: 125,

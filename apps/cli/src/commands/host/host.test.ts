@@ -240,13 +240,13 @@ describe('kiln why', () => {
     await run('host drain fits');
     const id = await cli.pool.submit({ hostLabels: { disk: 'nvme' } });
     const words = async () => (await run(`why ${id}`)).out;
-    await expect.poll(words, { timeout: 10_000 }).toContain('wait');
+    await expect.poll(words, { timeout: 60_000 }).toContain('wait');
     expect(await words()).toMatch(
       /wait, no host fits .*\n.*\n +fits +0\/2 +0% +draining\n +other +0\/2 +0% +lacks a label\n$/,
     );
     await run('host uncordon fits');
     const record = async () => (await cli.pool.state.builds.get(id))?.record;
-    await expect.poll(record, { timeout: 10_000 }).toMatchObject({ state: 'assigned', attempts: [{ host: 'fits' }] });
+    await expect.poll(record, { timeout: 60_000 }).toMatchObject({ state: 'assigned', attempts: [{ host: 'fits' }] });
   });
 });
 
@@ -285,7 +285,7 @@ describe('caches that move from one host to another', () => {
         if (!claimed) throw new Error('the seed is not ordered yet');
         return claimed;
       },
-      { timeout: 20_000, interval: 20 },
+      { timeout: 60_000, interval: 20 },
     );
     await tasks.settle(writer('b'), seed.id, { result: { bytes: 9 } });
   };

@@ -91,7 +91,7 @@ export const WORKER_FLAGS = {
 
 /** The environment variables of `kiln up`, by topic, for its help. A test compares them with those that it reads. */
 export const UP_VARIABLES = [
-  ['KILN_TOOL_IMAGE', 'KILN_BUILDKIT_IMAGE', 'KILN_DOCKER_SOCKET', 'KILN_DOCKER_CONFIG'],
+  ['KILN_TOOL_IMAGE', 'KILN_BUILDKIT_IMAGE', 'KILN_DOCKER_SOCKET', 'KILN_DOCKER_CONFIG', 'KILN_PUSH_RETRIES'],
   [
     'KILN_TRUST',
     'KILN_ISOLATION',

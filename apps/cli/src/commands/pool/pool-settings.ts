@@ -65,6 +65,7 @@ function settingsOf(env: z.output<typeof schema>) {
       buildkitImage: env.KILN_BUILDKIT_IMAGE,
       ...(env.KILN_DOCKER_SOCKET !== undefined && { dockerSocket: env.KILN_DOCKER_SOCKET }),
       ...(env.KILN_DOCKER_CONFIG !== undefined && { dockerConfigDir: env.KILN_DOCKER_CONFIG }),
+      pushRetries: { times: env.KILN_PUSH_RETRIES },
       ...trustSettings(env),
       ...(settings && { settings }),
     },

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { removeImages, startPrivateRegistry } from '@kiln/buildkit/testing';
 import { KilnClient } from '@kiln/client';
+import { freePort } from '@kiln/runtime/testing';
 import { afterEach, beforeAll, beforeEach, describe, expect, onTestFailed, onTestFinished, test } from 'vitest';
 import { runCli } from '../../cli.ts';
 import { cliOfRun } from '../../testing/cli-of-run.ts';
@@ -203,15 +203,6 @@ test('joins a kiln up that listens for workers, over TCP with a password', async
   await up.stop();
   expect([await worker.exit, await up.exit]).toEqual([0, 0]);
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 describe('exits with 1 and reports', () => {
   const run = async (args: string[]) => {

@@ -64,7 +64,7 @@ describe('kiln secret', () => {
 
   it('stores a file unchanged', async () => {
     await writeFile(join(dir.path, 'key.pem'), 'line\n\n');
-    expect((await run('secret set PEM --from-file key.pem')).code).toBe(0);
+    expect(await run('secret set PEM --from-file key.pem')).toMatchObject({ code: 0 });
     expect((await given('PEM')).values.get('PEM')).toBe('line\n\n');
     await writeFile(join(dir.path, 'raw'), Buffer.from([0xff, 0xfe]));
     expect(await run('secret set RAW --from-file raw')).toMatchObject({
@@ -144,7 +144,9 @@ describe('kiln registry and git-token', () => {
     expect((await run('git-token set git.example', 'hunter44\n')).out).toBe(
       'token for git.example set for team default\n',
     );
-    expect((await run('git-token set git.example -u x-token-auth -r git.example/a/b', 'hunter55\n')).code).toBe(0);
+    expect(await run('git-token set git.example -u x-token-auth -r git.example/a/b', 'hunter55\n')).toMatchObject({
+      code: 0,
+    });
     expect(await given()).toMatchObject({
       logins: [{ host: 'r.example:5000', username: 'robot', password: 'hunter33' }],
       values: new Map([['GIT_AUTH_TOKEN.git.example', 'hunter44']]),

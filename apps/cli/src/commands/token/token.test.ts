@@ -54,7 +54,7 @@ describe('kiln token', () => {
     expect(worker).toMatch(/^kiln_worker_/);
     expect((await run('whoami', worker)).out).toContain('scopes  joining the pool as a worker');
     const admin = (await run('token create -s admin root')).out.trim();
-    expect((await run('token ls', admin)).code).toBe(0);
+    expect(await run('token ls', admin)).toMatchObject({ code: 0 });
     const { err } = await run('token ls', worker);
     expect(err).toContain('this is a worker token');
   });

@@ -180,7 +180,7 @@ describe('kiln retry', () => {
     const { id, request } = cli.api.build;
     cli.api.build = { ...cli.api.build, request: { ...request, clientLogins: { registries: ['r.example'] } } };
     const retried = async (line: string) => {
-      expect((await cli.run(line, { env: { HOME: home.path } })).code).toBe(0);
+      expect(await cli.run(line, { env: { HOME: home.path } })).toMatchObject({ code: 0 });
       return cli.api.seen.findLast(({ path }) => path.endsWith('/retry'))?.body.toString();
     };
     expect(await retried(`retry ${id}`)).toBe(JSON.stringify({ registryLogins: [{ registry: 'r.example', ...ADA }] }));

@@ -1,5 +1,6 @@
 import { KilnProblem } from '@kiln/client';
 import type { BuildRequestInput, BuildView } from '@kiln/contracts';
+import { misfitWarning } from '../../../server/version-fit.ts';
 import type { GivenContext } from '../request/context-flag.ts';
 import type { BuildSource } from '../request/source.ts';
 import { SubmitCall, type SubmitDeps } from './submit-call.ts';
@@ -26,6 +27,10 @@ export async function submit(options: SubmitOptions, deps: SubmitDeps): Promise<
     if (!registryLogins || options.source.tar || !takesNoLogins(error)) throw error;
     deps.view.say('the server is of a version that takes no registry logins of clients; the build goes without them');
     return await submitOnce({ ...options, request: rest }, deps);
+  } finally {
+    // Also after a refusal, which it may explain.
+    const warning = misfitWarning(deps.client);
+    if (warning !== undefined) deps.view.say(warning);
   }
 }
 

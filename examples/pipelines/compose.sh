@@ -1,0 +1,4 @@
+#!/bin/sh
+set -eu
+echo "$REGISTRY_PASSWORD" | docker login --username "$REGISTRY_USERNAME" --password-stdin "$REGISTRY"
+docker compose build --push

@@ -1,0 +1,2 @@
+# Stands for a minifier.
+tr -s ' \n' ' '

@@ -1,0 +1,211 @@
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type PrivateRegistry, removeImages, startPrivateRegistry } from '@kiln/buildkit/testing';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { cliOfRun } from '../../apps/cli/src/testing/cli-of-run.ts';
+import { command } from '../support/command.ts';
+import { DEBIAN } from '../support/dockerfiles.ts';
+import type { Pool } from '../support/pool/pool.ts';
+import { startPool } from '../support/pool/start-pool.ts';
+
+const EXAMPLE = fileURLToPath(new URL('../../examples/pipelines/', import.meta.url));
+const VERSION = '1.0';
+const COMMIT = '5f0c1e2b7a9d4c3e8f6a1b0d2c4e6f8a0b1c2d3e';
+const MANIFESTS = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+].join(', ');
+
+/** Where docker pushes, and where Kiln does. */
+let registries: readonly [PrivateRegistry, PrivateRegistry];
+let pool: Pool;
+let dir: string;
+const pushed = new Set<string>();
+
+beforeAll(async () => {
+  registries = await Promise.all([startPrivateRegistry(), startPrivateRegistry()]);
+  pool = await startPool();
+  dir = await mkdtemp(join(tmpdir(), 'kiln-pipelines-'));
+  await mkdir(join(dir, 'bin'));
+  const kiln = `#!/bin/sh\nexec '${process.execPath}' '${await cliOfRun()}' "$@"\n`;
+  await writeFile(join(dir, 'bin/kiln'), kiln, { mode: 0o755 });
+});
+afterAll(async () => {
+  await pool?.[Symbol.asyncDispose]();
+  await removeImages([...pushed]);
+  await Promise.all((registries ?? []).map((registry) => registry[Symbol.asyncDispose]()));
+  await rm(dir, { recursive: true, force: true });
+});
+beforeEach(() => pool.watch());
+
+interface Manifest {
+  readonly config?: { readonly digest: string };
+  readonly manifests?: readonly { readonly digest: string; readonly platform: { readonly architecture: string } }[];
+}
+interface ImageConfig {
+  readonly config: { readonly Labels?: Readonly<Record<string, string>> };
+  readonly rootfs: { readonly diff_ids: readonly string[] };
+}
+
+/** Reads what an image is from the registry: its configuration and the digests of its layers' contents. */
+async function imageAt(registry: PrivateRegistry, image: string): Promise<Pick<ImageConfig, 'config' | 'rootfs'>> {
+  const [name, tag] = image.split(':');
+  const authorization = `Basic ${Buffer.from(`${registry.username}:${registry.password}`).toString('base64')}`;
+  const get = async (path: string) => {
+    const url = `http://${registry.host}/v2/${name}/${path}`;
+    const answer = await fetch(url, { headers: { authorization, accept: MANIFESTS } });
+    if (!answer.ok) throw new Error(`got ${answer.status} for ${url}: ${await answer.text()}`);
+    return await answer.json();
+  };
+  const top = (await get(`manifests/${tag}`)) as Manifest;
+  const native = top.manifests?.find(({ platform }) => platform.architecture === 'amd64');
+  const { config } = native ? ((await get(`manifests/${native.digest}`)) as Manifest) : top;
+  const is = (await get(`blobs/${config?.digest}`)) as ImageConfig;
+  // Compose's own, which are no part of what the file says.
+  const labels = Object.entries(is.config.Labels ?? {}).filter(([label]) => !label.startsWith('com.docker.compose.'));
+  return { config: { ...is.config, Labels: Object.fromEntries(labels) }, rootfs: is.rootfs };
+}
+
+/** Logs in as a job on a machine of its own does, so that the login is in the job's own configuration alone. */
+class Job {
+  readonly cwd: string;
+  readonly #home: string;
+
+  private constructor(home: string) {
+    this.#home = home;
+    this.cwd = join(home, 'checkout');
+  }
+
+  static async start(name: string): Promise<Job> {
+    const job = new Job(join(dir, name));
+    await cp(EXAMPLE, job.cwd, { recursive: true });
+    return job;
+  }
+
+  read = (file: string) => readFile(join(this.cwd, file), 'utf8');
+
+  /** Changes one line of a file. @throws Error unless it holds `from` once */
+  async change(file: string, from: string, to: string): Promise<void> {
+    const before = await this.read(file);
+    if (before.split(from).length !== 2) throw new Error(`got ${file} with other than one of: ${from}`);
+    await writeFile(
+      join(this.cwd, file),
+      before.replace(from, () => to),
+    );
+  }
+
+  async run(script: string, env: Record<string, string>): Promise<void> {
+    await command('sh', ['-euc', script], {
+      cwd: this.cwd,
+      env: {
+        ...pool.clientEnv,
+        ...{ HOME: this.#home, XDG_CACHE_HOME: join(this.#home, '.cache'), NO_COLOR: '1' },
+        PATH: `${join(dir, 'bin')}:${process.env.PATH}`,
+        BASE: DEBIAN,
+        ...env,
+      },
+    });
+  }
+}
+
+interface Pipeline {
+  readonly file: string;
+  /** What the one line has instead of docker's command. */
+  readonly line: readonly [docker: string, kiln: string];
+  /** Images that it pushes: `name:tag`. */
+  readonly images: readonly string[];
+  /** Runs what the file's runner does for it. */
+  run(job: Job, registry: PrivateRegistry): Promise<void>;
+}
+
+const BUILD = ['docker buildx build', 'kiln build'] as const;
+/** Variables that CI systems set from their secrets. */
+const secrets = ({ host, username, password }: PrivateRegistry) => ({
+  REGISTRY: host,
+  REGISTRY_USERNAME: username,
+  REGISTRY_PASSWORD: password,
+});
+
+const PIPELINES: Record<string, Pipeline> = {
+  'a step of GitHub Actions, as its shell equivalent': {
+    file: 'build-push.sh',
+    line: BUILD,
+    images: [`acme/app:${VERSION}`, 'acme/app:latest'],
+    async run(job, registry) {
+      const [outputs, temp] = [join(job.cwd, '../outputs'), join(job.cwd, '../runner')];
+      await mkdir(temp);
+      await job.run('./build-push.sh', {
+        ...secrets(registry),
+        ...{ GITHUB_REF_NAME: VERSION, GITHUB_REPOSITORY: 'acme/app', GITHUB_SERVER_URL: 'https://git.example.com' },
+        ...{ GITHUB_SHA: COMMIT, GITHUB_OUTPUT: outputs, RUNNER_TEMP: temp },
+      });
+      const { 'containerimage.digest': digest } = JSON.parse(await readFile(join(temp, 'metadata.json'), 'utf8'));
+      expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/);
+      expect(await readFile(outputs, 'utf8')).toMatch(/^imageid=sha256:[0-9a-f]{64}\n$/);
+    },
+  },
+  'a job of GitLab': {
+    file: '.gitlab-ci.yml',
+    line: BUILD,
+    images: [`gitlab/app:${COMMIT.slice(0, 8)}`, 'gitlab/app:latest'],
+    async run(job, registry) {
+      const { image } = parse(await job.read('.gitlab-ci.yml'));
+      await job.run([...image.before_script, ...image.script].join('\n'), {
+        ...{ CI_REGISTRY: registry.host, CI_REGISTRY_USER: registry.username },
+        ...{ CI_REGISTRY_PASSWORD: registry.password, CI_REGISTRY_IMAGE: `${registry.host}/gitlab/app` },
+        ...{ CI_COMMIT_TAG: VERSION, CI_COMMIT_SHORT_SHA: COMMIT.slice(0, 8) },
+      });
+    },
+  },
+  'a step of Woodpecker': {
+    file: '.woodpecker.yaml',
+    line: BUILD,
+    images: [`wood/app/worker:${VERSION}`],
+    async run(job, registry) {
+      const { steps } = parse(await job.read('.woodpecker.yaml'));
+      await job.run(steps[0].commands.join('\n'), {
+        ...secrets(registry),
+        CI_REPO: 'wood/app',
+        CI_COMMIT_TAG: VERSION,
+      });
+    },
+  },
+  'a Makefile, which loads the image and pushes it by docker': {
+    file: 'Makefile',
+    line: BUILD,
+    images: [`make/app:${VERSION}`],
+    run: (job, registry) =>
+      job.run(
+        [
+          'echo "$REGISTRY_PASSWORD" | docker login -u "$REGISTRY_USERNAME" --password-stdin "$REGISTRY"',
+          `make push VERSION=${VERSION}`,
+        ].join('\n'),
+        secrets(registry),
+      ),
+  },
+  'a Compose file with two services': {
+    file: 'compose.sh',
+    line: ['docker compose build', 'kiln compose build'],
+    images: [`compose/app:${VERSION}`, `compose/worker:${VERSION}`],
+    run: (job, registry) => job.run('./compose.sh', { ...secrets(registry), VERSION }),
+  },
+};
+
+test.each(Object.entries(PIPELINES))('%s pushes the same images after a change of one line', async (name, pipeline) => {
+  const number = Object.keys(PIPELINES).indexOf(name);
+  const run = async (registry: PrivateRegistry, [from, to]: readonly [string, string]) => {
+    const job = await Job.start(`${number}-${to.replaceAll(' ', '-')}`);
+    await job.change(pipeline.file, from, to);
+    for (const image of pipeline.images) pushed.add(`${registry.host}/${image}`);
+    await pipeline.run(job, registry);
+    return await Promise.all(pipeline.images.map((image) => imageAt(registry, image)));
+  };
+  const [docker, kiln] = pipeline.line;
+  const made = await run(registries[0], [docker, docker]);
+  expect(await run(registries[1], [docker, kiln])).toEqual(made);
+});
