@@ -8,7 +8,7 @@ const SCRIPTS = [
   ...['charge-blob', 'add-charge'],
 ];
 
-/** `npm run test:faults` covers every call; this test covers the first of each command and script in each process. */
+/** `npm run test:faults` covers every call and fault; this test covers the first call of each command and script in each process. */
 test('whichever Redis call fails in a build’s life, and however, the build ends once, its slot is freed, and its log is whole', async () => {
   const { calls, happened, missed, faults } = await failCalls({ which: 'first', lanes: 8 });
   expect(faults).toEqual([]);

@@ -1,4 +1,4 @@
-import { REDIS_FAULTS, TestRedis } from '@kiln/state/testing';
+import { REDIS_ERROR_REPLIES, REDIS_FAULTS, type RedisFault, TestRedis } from '@kiln/state/testing';
 import type { Call, Case } from './counted-faults.ts';
 import { Lane, LIVES, type Life } from './lane.ts';
 
@@ -13,7 +13,10 @@ export interface CallReport {
 }
 
 export interface CallOptions {
-  /** `first`: the first call of each name. `each`: the first `MOST` calls of each name, and for each name a second in which all calls fail. */
+  /**
+   * `first`: the first call of each name, with one of the error replies and each fault of the connection. `each`: the first `MOST` calls of
+   * each name, with every fault, and for each name a second in which all calls fail.
+   */
   readonly which: 'each' | 'first';
   /** Number of pools that run side by side. */
   readonly lanes: number;
@@ -70,12 +73,19 @@ function plan(calls: ReadonlyMap<Life, readonly Call[]>, which: 'each' | 'first'
       if (call.nth > MOST || (which === 'first' && covered.has(key))) continue;
       const isFirst = !covered.has(key);
       covered.add(key);
-      for (const fault of REDIS_FAULTS) planned.push({ life, armed: { ...call, fault, burstMs: 0 } });
+      const skipped = which === 'first' ? otherReplies(covered.size) : [];
+      for (const fault of REDIS_FAULTS)
+        if (!skipped.includes(fault)) planned.push({ life, armed: { ...call, fault, burstMs: 0 } });
       const burst = REDIS_FAULTS[covered.size % REDIS_FAULTS.length] ?? 'OOM';
       if (which === 'each' && isFirst) planned.push({ life, armed: { ...call, fault: burst, burstMs: BURST_MS } });
     }
   }
   return planned;
+}
+
+/** All error replies but one, in turn. Every process treats them alike, see `isPassing`, and its test covers each. */
+function otherReplies(turn: number): readonly RedisFault[] {
+  return REDIS_ERROR_REPLIES.toSpliced(turn % REDIS_ERROR_REPLIES.length, 1);
 }
 
 function describe({ life, armed: { role, name, nth, fault, burstMs } }: Planned): string {

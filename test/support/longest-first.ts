@@ -5,7 +5,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   'test/stories/hosts.test.ts': 240,
   'run-modes.int.test.ts': 90,
   'test/stories/compose.test.ts': 88,
-  'test/redis-faults/redis-calls.test.ts': 76,
+  'test/redis-faults/redis-calls.test.ts': 45,
   'snapshots.int.test.ts': 75,
   'why-slow.int.test.ts': 72,
   'working-trees.int.test.ts': 71,

@@ -1,7 +1,6 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SnapshotBook, TreeStore } from '@kiln/blobs';
-import { openApiDocument } from '@kiln/contracts';
 import { trimEnd } from '@kiln/domain';
 import { MeteredBlobs } from '@kiln/state';
 import { authenticator } from './access/authenticate.ts';
@@ -11,7 +10,6 @@ import { localTokens } from './access/local-tokens.ts';
 import { AuditTrail } from './audit/audit-trail.ts';
 import { BuildWatch } from './builds/build-watch.ts';
 import type { ApiConfig } from './config.ts';
-import { docsPage } from './docs/docs-page.ts';
 import { StrangerGate } from './edge/stranger-gate.ts';
 import { StreamCap } from './edge/stream-cap.ts';
 import { BuildDocuments } from './history/build-documents.ts';
@@ -36,7 +34,6 @@ import { handlers } from './server/handlers.ts';
 import { createHttpServer, type HttpServer } from './server/http-server.ts';
 import { repeat } from './upkeep/repeat.ts';
 import { startUpkeep } from './upkeep/start-upkeep.ts';
-import { API_VERSION } from './version.ts';
 
 /** Fewest bytes within `bodyIdleMs` of a body that is read whole. */
 const LEAST_BODY_BYTES = 1024;
@@ -118,7 +115,6 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     ),
   );
   const cookies = new Cookies(config.publicUrl);
-  const openapi = openApiDocument(API_VERSION);
   const app = createApp({
     handlers: handlers({
       config,
@@ -129,8 +125,6 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
       book,
       submission,
       sending,
-      openapi,
-      docsPage: docsPage(openapi),
       closing: closing.signal,
     }),
     authenticate: authenticator({

@@ -161,7 +161,6 @@ export {
   type BuildSpec,
   buildRequest,
   buildSpec,
-  outputSpec,
   secretRepoOf,
   storedSecretsOf,
   uploadSource,
@@ -254,6 +253,16 @@ export {
   type OwnLimits,
   ownLimits,
 } from './http/limits.ts';
+export {
+  type ArtifactOutput,
+  artifactsOf,
+  isExportOption,
+  type OutputSpec,
+  outputSpec,
+  outputsOf,
+  pushedNames,
+  type SingleOutput,
+} from './http/output-spec.ts';
 export {
   type FieldProblem,
   fieldPath,

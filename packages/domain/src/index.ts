@@ -28,6 +28,7 @@ export {
 export { isCommit } from './build/commit.ts';
 export { FAILURE_CODES, type Failure, type FailureCode, isHandBack, isInfrastructure } from './build/failure.ts';
 export { type AllowedFrontends, refusedFrontend, repositoryOf } from './build/frontend.ts';
+export { type AnyOutput, isPushed, type OutputType, outputTypes } from './build/output-types.ts';
 export { queueDeadline } from './build/queue-deadline.ts';
 export {
   type Attempt,

@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest';
 import { CorruptState, StaleAttempt } from './builds/errors.ts';
 import { isPassing, persist } from './persist.ts';
 import { connectRedis } from './redis/connect.ts';
-import { FaultyRedis, REDIS_FAULTS } from './testing/faulty-redis.ts';
+import { FaultyRedis, REDIS_ERROR_REPLIES } from './testing/faulty-redis.ts';
 import { TestRedis } from './testing/test-redis.ts';
 
 const errorOf = (call: Promise<unknown>) => call.then(() => undefined).catch((error: Error) => error);
@@ -11,7 +11,7 @@ test('errors about Redis’ own state are passing; errors about commands or data
   await using server = await TestRedis.start();
   await using proxy = await FaultyRedis.start(server.url);
   const redis = connectRedis(proxy.url, () => {});
-  for (const fault of REDIS_FAULTS.slice(0, 4)) {
+  for (const fault of REDIS_ERROR_REPLIES) {
     proxy.fault = () => fault;
     expect([fault, isPassing(await errorOf(redis.set('a', '1')))]).toEqual([fault, true]);
     const transaction = await errorOf(redis.multi().set('a', '1').exec());

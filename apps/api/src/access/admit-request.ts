@@ -7,6 +7,7 @@ import {
 } from '@kiln/contracts';
 import {
   type Granted,
+  isPushed,
   mayPush,
   type Principal,
   type PushRule,
@@ -54,11 +55,11 @@ function grantToTarget(
 ): Granted | undefined {
   if (trust === 'trusted') return undefined;
   const exported = cache?.to ?? [];
-  const patterns = output.type === 'push' || exported.length > 0 ? pushPatterns(rules, team) : [];
+  const patterns = isPushed(output) || exported.length > 0 ? pushPatterns(rules, team) : [];
   const granted = patterns.length > 0 ? { push: true } : undefined;
   const refusal = refusedTo(trust, { output, secrets }, granted);
   if (refusal) throw untrusted([...at, ...refusal.field.split('.')], refusal.got, refusal.expected);
-  if (granted && output.type === 'push') checkTags(tags, patterns, at);
+  if (granted && isPushed(output)) checkTags(tags, patterns, at);
   checkCaches(exported, patterns);
   return granted;
 }

@@ -2,6 +2,7 @@ import { type BuildSpec, type TargetsRequest, targetSpecs } from '@kiln/contract
 import {
   gitTarget,
   isAllowedTarget,
+  isPushed,
   type LimitSubject,
   type Limits,
   lowest,
@@ -92,8 +93,9 @@ export class BuildRules {
       if (source.type === 'git' && !isAllowedTarget(limits.gitHosts, gitTarget(source.url))) {
         throw notAllowed([...at, 'source', 'url'], source.url, limits.gitHosts, whose);
       }
-      const registry =
-        output.type === 'push' ? tags.findIndex((tag) => !isAllowedTarget(limits.registries, registryTarget(tag))) : -1;
+      const registry = isPushed(output)
+        ? tags.findIndex((tag) => !isAllowedTarget(limits.registries, registryTarget(tag)))
+        : -1;
       const caches =
         cache?.to?.findIndex(
           (to) => to.type === 'registry' && !isAllowedTarget(limits.registries, registryTarget(to.ref)),

@@ -11,6 +11,7 @@ import { modeHandlers } from '../caches/mode-handlers.ts';
 import type { ApiConfig } from '../config.ts';
 import { contextHandlers } from '../contexts/context-handlers.ts';
 import { treeHandlers } from '../contexts/tree-handlers.ts';
+import { docsHandlers } from '../docs/docs-handlers.ts';
 import { connectionPushRules } from '../hooks/connections/connection-push-rules.ts';
 import { hookHandlers } from '../hooks/hook-handlers.ts';
 import type { DeliveryWatch } from '../hooks/incoming/delivery-watch.ts';
@@ -41,8 +42,6 @@ export interface HandlerDeps {
   readonly book: LimitBook;
   readonly submission: ScheduleDeps;
   readonly sending: LogSendDeps;
-  readonly openapi: unknown;
-  readonly docsPage: Handler;
   /** Aborts when the process stops: waiting requests are then answered with the present state. */
   readonly closing: AbortSignal;
 }
@@ -57,8 +56,6 @@ export function handlers({
   book,
   submission,
   sending,
-  openapi,
-  docsPage,
   closing,
 }: HandlerDeps): Record<OperationId, Handler> {
   const { blobs, memory, now = Date.now, connections, reports, hookQueues, log } = deps;
@@ -87,7 +84,6 @@ export function handlers({
     readAudit: auditHandler(config, deps.audit, closing),
     ...healthHandlers(config, { ...deps, closing }),
     version: async (_request, response) => sendJson(response, 200, { version: API_VERSION }),
-    openapi: async (_request, response) => sendJson(response, 200, openapi),
-    docs: docsPage,
+    ...docsHandlers(),
   };
 }

@@ -13,7 +13,7 @@ import { vi } from 'vitest';
 import type { TestApi } from './test-api.ts';
 
 /** Just below the time limit of a test, as git is slow on a busy machine. */
-const PATIENT = { interval: 10, timeout: 110_000 };
+const PATIENT = { interval: 30, timeout: 110_000 };
 
 /** A webhook as a forge sends it. */
 export interface Hook {

@@ -5,6 +5,8 @@ import { nearest } from './edit-distance.ts';
 /** One flag of a command. `bool` takes a value only as `--flag=false`, like docker's flags. */
 export interface FlagSpec {
   readonly kind: 'bool' | 'text' | 'list';
+  /** Further values that a `bool` may have, as `--flag=value`. */
+  readonly values?: readonly string[];
   readonly short?: string;
   /** Placeholder of the value in the help. */
   readonly value?: string;
@@ -17,7 +19,7 @@ export type FlagTable = Readonly<Record<string, FlagSpec>>;
 /** The values of the flags that were given. A `bool` or `text` that wasn't given is undefined, a `list` is empty. */
 export type FlagValues<T extends FlagTable> = {
   readonly [K in keyof T]: T[K]['kind'] extends 'bool'
-    ? boolean | undefined
+    ? boolean | undefined | (T[K] extends { readonly values: readonly (infer V)[] } ? V : never)
     : T[K]['kind'] extends 'list'
       ? readonly string[]
       : string | undefined;
@@ -57,7 +59,7 @@ export function parseFlags<T extends FlagTable>(args: readonly string[], table: 
     const spec = Object.hasOwn(table, token.name) ? table[token.name] : undefined;
     if (!spec) throw new FlagError(unknownFlag(token.rawName, Object.keys(table)));
     if (spec.kind === 'bool') {
-      values[token.name] = readBoolean(token.rawName, token.value);
+      values[token.name] = readBoolean(token.rawName, token.value, spec.values);
       continue;
     }
     if (token.value === undefined) throw new FlagError(`${token.rawName} needs a value`);
@@ -73,10 +75,13 @@ function isShort(rawName: string): boolean {
 }
 
 /** Accepts the spellings of docker's flags. */
-function readBoolean(rawName: string, value: string | undefined): boolean {
+function readBoolean(rawName: string, value: string | undefined, more: readonly string[] = []): boolean | string {
+  if (value !== undefined && more.includes(value)) return value;
   if (value === undefined || /^(?:1|t|true)$/i.test(value)) return true;
   if (/^(?:0|f|false)$/i.test(value)) return false;
-  throw new FlagError(`${rawName}=${value}: expected true or false`);
+  throw new FlagError(
+    `${rawName}=${value}: expected ${['true', 'false', ...more].join(', ').replace(/, (?=[^,]*$)/, ' or ')}`,
+  );
 }
 
 function unknownFlag(rawName: string, known: readonly string[]): string {

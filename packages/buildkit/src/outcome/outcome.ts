@@ -1,5 +1,13 @@
-import { type BuildSpec, tagsToPush, targetSpecs } from '@kiln/contracts';
-import type { BuilderFault, BuildResult, Failure, Outcome, StepCounts } from '@kiln/domain';
+import { type BuildSpec, pushedNames, tagsToPush, targetSpecs } from '@kiln/contracts';
+import {
+  type BuilderFault,
+  type BuildResult,
+  type Failure,
+  isPushed,
+  type Outcome,
+  outputTypes,
+  type StepCounts,
+} from '@kiln/domain';
 import type { StopCause } from './build-stop.ts';
 import { builderFault } from './builder-fault.ts';
 import { classifyFailure, type FailedRun } from './classify-failure.ts';
@@ -96,8 +104,8 @@ function imageOf(spec: BuildSpec, metadata: EndedRun['metadata']): Omit<BuildRes
     ...(digest && { digest }),
     // The `docker` driver repeats the image's digest here.
     ...(configDigest && configDigest !== digest && { configDigest }),
-    ...(spec.output.type === 'push' && { pushed: spec.tags }),
-    ...(spec.output.type === 'load' && { loaded: spec.tags }),
+    ...(isPushed(spec.output) && { pushed: [...pushedNames(spec)] }),
+    ...(outputTypes(spec.output).includes('load') && { loaded: spec.tags }),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { BuildSpec } from '@kiln/contracts';
+import { artifactsOf, type BuildSpec } from '@kiln/contracts';
 import { proxyArgs } from '../settings/proxy.ts';
 import { bakeDefinition } from './bake-definition.ts';
 import { type BuildxInvocation, buildxArguments, type SecretPlace } from './buildx-arguments.ts';
@@ -24,12 +24,14 @@ export async function bakeArguments(
   files: Pick<RunFiles, 'placeBakeFile'>,
 ): Promise<BakeArguments> {
   const ofOne = new Set(targets.flatMap(({ renamedSecrets }) => [...renamedSecrets.values()]));
+  const outputFiles = filesOfTargets(targets, own.outputFiles ?? []);
   const buildOf = (changed: Partial<BuildSpec>) =>
     targets.map(({ name = '', spec, renamedSecrets, context, contextDirs }, i) => {
       const invocation: BuildxInvocation = {
         ...own,
         ...{ spec: { ...spec, ...changed }, context, contextDirs },
         secrets: secretsOf(own.secrets, renamedSecrets, ofOne),
+        outputFiles: outputFiles[i] ?? [],
         // What is exported for the request's own target includes the steps of those that it uses.
         ...(i > 0 && { cacheFlags: (own.cacheFlags ?? []).filter((flag) => flag.startsWith('--cache-from=')) }),
         proxyArgs: proxyArgs(host.proxy, spec.buildArgs),
@@ -44,6 +46,16 @@ export async function bakeArguments(
   };
   const again = { noCache: false, noCacheFilter: [], pull: false };
   return { argv: await argvOf('bake.json', {}), argvAgain: await argvOf('bake-again.json', again) };
+}
+
+/** Returns the files of each target's artifacts. @param all of the build, in the order of the targets; empty if the only one goes to standard output */
+function filesOfTargets(targets: readonly PreparedTarget[], all: readonly string[]): readonly (readonly string[])[] {
+  let used = 0;
+  return targets.map(({ spec }) => {
+    const count = artifactsOf(spec.output).length;
+    used += count;
+    return all.slice(used - count, used);
+  });
 }
 
 /** Returns the secrets of a target: those for all targets, and its own under the ids that it has for them. */

@@ -141,6 +141,47 @@ test.each([
   expect(argumentsOf({ output: { type }, tags: ['a:1'] })).toContain(flag);
 });
 
+test.each([
+  [
+    { type: 'push', options: { compression: 'zstd', 'annotation.a': 'b,"c"' } },
+    ['type=image,push=true,compression=zstd,"annotation.a=b,""c"""'],
+  ],
+  [{ type: 'artifact', format: 'docker' }, ['type=docker,dest=-']],
+  [
+    {
+      type: 'several',
+      outputs: [{ type: 'artifact' }, { type: 'artifact', format: 'oci', options: { compression: 'gzip' } }],
+    },
+    ['type=tar,dest=/run/1/0.tar', 'type=oci,dest=/run/1/1.tar,compression=gzip'],
+  ],
+] as const)('passes the output %o in buildx’s notation', (output, flags) => {
+  const given = argumentsOf(
+    { output, tags: ['a:1'] },
+    { outputFiles: output.type === 'several' ? ['/run/1/0.tar', '/run/1/1.tar'] : [] },
+  );
+  expect(given.filter((arg) => arg.startsWith('--output'))).toEqual(flags.map((flag) => `--output=${flag}`));
+  expect(given).toContain('--tag=a:1');
+});
+
+test('gives each output its own names', () => {
+  const outputs = [
+    { type: 'push', names: ['a:1', 'a:2'] },
+    { type: 'artifact', format: 'docker', names: ['b:1'] },
+    { type: 'artifact', format: 'oci', names: [] },
+    { type: 'artifact' },
+  ];
+  const given = argumentsOf(
+    { output: { type: 'several', outputs }, tags: ['a:1', 'a:2', 'b:1'] },
+    { outputFiles: ['/0', '/1', '/2'] },
+  );
+  expect(given.filter((arg) => /^--(?:output|tag|push)/.test(arg))).toEqual([
+    '--output=type=image,push=true,"name=a:1,a:2"',
+    '--output=type=docker,dest=/0,name=b:1',
+    '--output=type=oci,dest=/1',
+    '--output=type=tar,dest=/2',
+  ]);
+});
+
 test('does not let a build argument choose another namespace', () => {
   const given = argumentsOf({ buildArgs: { BUILDKIT_CACHE_MOUNT_NS: 'somebody-else' } });
   const own = cacheNamespace({ repo: 'example.org/app', team: 'default', scope: 'repo' });

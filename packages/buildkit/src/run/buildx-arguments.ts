@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type BuildSpec, NAMESPACE_ARG } from '@kiln/contracts';
 import type { CacheScope, Trust } from '@kiln/domain';
 import { gitContext } from './git-context.ts';
+import { outputFlags, tagFlags } from './output-flags.ts';
 import type { RunRequest } from './run-request.ts';
 
 /** Features that buildx has only since versions after 0.13. */
@@ -40,6 +41,8 @@ export interface BuildxInvocation {
   readonly cacheFlags?: readonly string[];
   /** Replaces the namespace of the repo's cache mounts. */
   readonly namespace?: string | undefined;
+  /** Absolute paths of the files for artifacts, if there are several. */
+  readonly outputFiles?: readonly string[];
   /** Build arguments that the host adds. */
   readonly proxyArgs?: Readonly<Record<string, string>>;
 }
@@ -57,6 +60,7 @@ export function buildxArguments(invocation: BuildxInvocation): string[] {
     features,
     internal,
     cacheFlags = [],
+    outputFiles = [],
     proxyArgs,
   } = invocation;
   // Ours comes last: a build argument must not choose whose caches the build uses.
@@ -77,7 +81,7 @@ export function buildxArguments(invocation: BuildxInvocation): string[] {
     ...(internal && context.type === 'directory' ? [`--build-context=${internal.contextName}=${context.path}`] : []),
     ...pairs('--label', spec.labels),
     ...(spec.platforms.length > 0 ? [`--platform=${spec.platforms.join(',')}`] : []),
-    ...spec.tags.map((tag) => `--tag=${tag}`),
+    ...tagFlags(spec),
     ...each('--annotation', spec.annotations),
     ...(spec.noCache ? ['--no-cache'] : []),
     // buildx refuses both together, and a run that is repeated without its cache has the other flag added.
@@ -91,7 +95,7 @@ export function buildxArguments(invocation: BuildxInvocation): string[] {
     ...secrets.map((place) =>
       'env' in place ? `--secret=id=${place.id},env=${place.env}` : `--secret=id=${place.id},src=${place.src}`,
     ),
-    ...OUTPUT_FLAGS[spec.output.type],
+    ...outputFlags(spec, outputFiles),
     ...attestation('--provenance', spec.provenance),
     ...attestation('--sbom', spec.sbom),
     ...(features.memoryFlag ? optional('--memory', spec.resources.memoryBytes) : []),
@@ -116,14 +120,6 @@ function namedContexts({ buildContexts = {} }: BuildSpec, dirs: ReadonlyMap<stri
     return context.type === 'upload' ? `${flag}${dir}` : `${flag}oci-layout://${dir}${context.image}`;
   });
 }
-
-/** `cacheonly` keeps the engine from storing an untagged image. */
-const OUTPUT_FLAGS: Readonly<Record<BuildSpec['output']['type'], readonly string[]>> = {
-  none: ['--output=type=cacheonly'],
-  push: ['--push'],
-  load: ['--load'],
-  artifact: ['--output=type=tar,dest=-'],
-};
 
 /** Returns the requested limits for which this buildx has no flag. */
 export function unenforcedLimits(spec: BuildSpec, features: BuildxFeatures): string[] {

@@ -1,4 +1,4 @@
-import type { BuildSpec } from '@kiln/contracts';
+import { type BuildSpec, outputsOf, type SingleOutput } from '@kiln/contracts';
 import type { Halt } from '../outcome/halt.ts';
 import type { BroughtTree } from '../trees/working-tree.ts';
 import type { RunFiles } from './run-files.ts';
@@ -45,8 +45,13 @@ export function needsBuildkit(
   if (mtimes === 'submitted') return 'mtimes is submitted, so all files have the time of the checkout';
   if (Object.hasOwn(buildArgs, KEEP_GIT_DIR)) return `the build argument ${KEEP_GIT_DIR} is set`;
   const isAsked = provenance !== undefined && provenance !== false && provenance !== 'false';
-  const isDefault = provenance === undefined && attests && (output.type === 'push' || output.type === 'load');
+  const isDefault = provenance === undefined && attests && outputsOf(output).some(isAttested);
   if (isAsked || isDefault)
     return 'the image’s provenance names the repository and the commit; build with provenance false to send only what changed';
   return undefined;
+}
+
+/** Whether BuildKit adds provenance by default: to images, but not to files or docker archives. */
+function isAttested(output: SingleOutput): boolean {
+  return output.type !== 'artifact' || output.format === 'oci';
 }

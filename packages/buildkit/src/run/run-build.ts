@@ -1,4 +1,5 @@
-import { type BuildSpec, tagsToPush } from '@kiln/contracts';
+import { artifactsOf, type BuildSpec, pushedNames, tagsToPush, targetSpecs } from '@kiln/contracts';
+import { outputTypes } from '@kiln/domain';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import type { BuildHistory } from '../control/control-messages.ts';
 import type { Logger } from '../engine/logger.ts';
@@ -21,6 +22,7 @@ import { hiddenPart } from './docker-config.ts';
 import { Laps } from './laps.ts';
 import { explainRefusal } from './login-refusal.ts';
 import { namedContextDirs } from './named-contexts.ts';
+import { packOutputs } from './pack-outputs.ts';
 import { prepareContext } from './prepare-context.ts';
 import { pushAgain } from './push-again.ts';
 import { RecordSink } from './record-sink.ts';
@@ -36,8 +38,8 @@ const NO_FEATURES = { memoryFlag: false, cpusFlag: false };
 /** Runs one build from beginning to end; resolves when its buildx has exited. */
 export async function runBuild(host: RunHost, request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
   const { spec } = request;
-  if (spec.output.type === 'artifact' && !request.artifact)
-    throw new Error('output artifact requested, but request.artifact is missing');
+  const artifacts = targetSpecs(spec).flatMap((target) => artifactsOf(target.spec.output)).length;
+  if (artifacts > 0 && !request.artifact) throw new Error('output artifact requested, but request.artifact is missing');
   if (signal.aborted) return neverStarted(stopCause(signal.reason), spec);
   const laps = new Laps<'contextMs' | 'filesMs' | 'buildxMs' | 'outcomeMs'>();
   using halt = new Halt(signal, spec.timeoutSeconds * 1000);
@@ -55,6 +57,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const caches = request.cachePlaces ?? { from: [], to: [] };
   const archive = await files.placeArchive(request.archive, halt.signal);
   const sources = [request.source, ...[...(request.targets?.values() ?? [])].map(({ source }) => source)];
+  const outputFiles = artifacts > 1 ? await files.placeOutputs(artifacts) : [];
   const policy = await files.placeSourcePolicy(host.sourcePolicy(sources));
   const invocation: BuildxInvocation = {
     builder: host.builder,
@@ -68,6 +71,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     ...(request.internal && { internal: request.internal }),
     features: host.features,
     cacheFlags: [...cacheFlags(caches, request.cacheForm ?? (() => 'index')), ...localCacheFlags(archive)],
+    outputFiles,
     namespace: request.ownNamespace,
     proxyArgs: proxyArgs(host.proxy, spec.buildArgs),
   };
@@ -80,8 +84,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     await first.warn(`resources.${limit} is not enforced: this host's buildx has no such limit`);
   }
   laps.end('filesMs');
-  const artifact =
-    spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
+  const artifact = artifacts > 0 && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
   const call = {
     argv: bake?.argv ?? buildxArguments(invocation),
     // A context's .git may have settings that name programs, which git would run if buildx called it there.
@@ -107,7 +110,9 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   request.observer?.steps(first.trace.steps, first.trace.leftOut);
   const finished =
     history && exitCode !== 0 && reader.brokenOff && isAllDone(spec, history, reader) ? history : undefined;
-  const stored = await artifact?.finish(exitCode === 0 || finished !== undefined);
+  const isWhole = exitCode === 0 || finished !== undefined;
+  if (artifact && isWhole) await packOutputs(outputFiles, artifact);
+  const stored = await artifact?.finish(isWhole);
   const facts = reader.facts();
   const failed = stepsOfTargets(facts.failed, names);
   const failedCaches = exitCode === 0 ? failedExport(failed) : undefined;
@@ -174,17 +179,9 @@ async function readRest(host: RunHost, ref: string, reader: ProgressReader): Pro
   }
 }
 
-/** Whether BuildKit did all that was asked for. Loading the image is buildx's own work after the build, which it then hasn't done. */
+/** Whether BuildKit did all that was asked for. Loading the image is buildx's own work after the build, which it then hasn't done, nor maybe one of several outputs. */
 function isAllDone(spec: BuildSpec, history: BuildHistory, reader: ProgressReader): boolean {
-  if (history.failed) return false;
+  if (history.failed || spec.output.type === 'several') return false;
   const { pushed } = reader.facts();
-  switch (spec.output.type) {
-    case 'none':
-    case 'artifact':
-      return true;
-    case 'push':
-      return spec.tags.every((tag) => pushed.includes(tag));
-    case 'load':
-      return false;
-  }
+  return !outputTypes(spec.output).includes('load') && pushedNames(spec).every((name) => pushed.includes(name));
 }

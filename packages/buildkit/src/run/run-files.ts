@@ -151,6 +151,13 @@ export class RunFiles {
     return { from: (await archive.restore(from, signal)) ? from : undefined, to };
   }
 
+  /** Makes the directory in which buildx writes several outputs; returns the path of each. */
+  async placeOutputs(count: number): Promise<string[]> {
+    const dir = join(this.#own, 'outputs');
+    await mkdir(dir);
+    return Array.from({ length: count }, (_, i) => join(dir, `${i}.tar`));
+  }
+
   /** Writes the source policy into a file; returns the variable that points buildx to it. */
   async placeSourcePolicy(policy: SourcePolicy | undefined): Promise<string[]> {
     if (policy === undefined) return [];

@@ -46,9 +46,13 @@ test('accepts what a mode needs', () => {
   expect(problemsOf({ mode: 'archive', key: 'main', fallbackKeys: ['dev'] })).toEqual([]);
 });
 
-const push = { output: { type: 'push' }, tags: ['r.io/app:1'] };
-const places = (cache: object, trust: 'trusted' | 'untrusted' = 'trusted', mayPush = false, of = push) =>
-  cachePlaces({ cache: buildCache.parse(cache), ...of }, trust, mayPush);
+const push = { output: { type: 'push' as const }, tags: ['r.io/app:1'] };
+const places = (
+  cache: object,
+  trust: 'trusted' | 'untrusted' = 'trusted',
+  mayPush = false,
+  of: Parameters<typeof cachePlaces>[0] = push,
+) => cachePlaces({ cache: buildCache.parse(cache), ...of }, trust, mayPush);
 
 test('registry keeps its caches beside the first tag by default, and exports them only if the build is pushed', () => {
   const own = ref('r.io/app:kiln-cache');

@@ -1,4 +1,4 @@
-import { CACHE_MODES, defaultCacheRef, splitReference, type Trust } from '@kiln/domain';
+import { type AnyOutput, CACHE_MODES, defaultCacheRef, isPushed, splitReference, type Trust } from '@kiln/domain';
 import { z } from 'zod';
 import { tagReference } from '../http/fields.ts';
 
@@ -76,7 +76,7 @@ export type BuildCache = z.output<typeof buildCache>;
 
 interface Cached {
   readonly cache?: BuildCache | undefined;
-  readonly output: { readonly type: string };
+  readonly output: AnyOutput;
   readonly tags: readonly string[];
 }
 
@@ -128,7 +128,7 @@ export function cachePlaces({ cache, output, tags }: Cached, trust: Trust, mayPu
   const isDefault = cache.mode === 'registry' && !cache.from?.length && !cache.to?.length && tag !== undefined;
   if (isDefault) {
     const own = { type: 'registry' as const, ref: defaultCacheRef(splitReference(tag).name, trust) };
-    return { from: [own], to: output.type === 'push' && (trust === 'trusted' || mayPush) ? [own] : [] };
+    return { from: [own], to: isPushed(output) && (trust === 'trusted' || mayPush) ? [own] : [] };
   }
   const to = (cache.to ?? []).flatMap((one) => (trust === 'trusted' ? [one] : mayPush ? ofUntrusted(one) : []));
   const own = cache.mode === 'registry' && !cache.from ? to : [];

@@ -7,6 +7,7 @@ import { clientLogins, clientLoginsView } from './client-logins.ts';
 import { MTIME_MODES, NAMESPACE_ARG, SUPERSEDE_MODES } from './constants.ts';
 import { contextDigest, relativePath, secretName, secretValue, tagReference, teamName } from './fields.ts';
 import { hostLabels } from './host-labels.ts';
+import { outputConflicts, outputSpec } from './output-spec.ts';
 import { annotations, extraHosts, noCacheFilter, runLimits } from './run-options.ts';
 
 export const uploadSource = z
@@ -30,19 +31,6 @@ export const uploadSource = z
 const shortText = (max: number) => z.string().min(1).max(max);
 const name = (what: string) =>
   z.string().regex(/^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$/, `${what}: a letter or _, then letters, digits, _ . : -`);
-
-export const outputSpec = z
-  .discriminatedUnion('type', [
-    z.strictObject({ type: z.literal('none') }),
-    z.strictObject({ type: z.literal('push') }),
-    z.strictObject({ type: z.literal('load') }),
-    z.strictObject({ type: z.literal('artifact') }),
-  ])
-  .meta({
-    id: 'Output',
-    description:
-      'What to do with the result: `push` it to the registries of `tags`, `load` it into the host’s engine, keep the files of the final stage as an `artifact` (a tar to download), or `none`.',
-  });
 
 /** A stored secret: its name, which is then also its id in the build, or both. */
 export const storedSecretRef = z.union([secretName, z.strictObject({ id: secretName, name: secretName })]);
@@ -180,14 +168,8 @@ const oneTarget = z
         input: request.buildArgs[NAMESPACE_ARG],
       });
     }
-    if (request.output.type === 'push' && request.tags.length === 0) {
-      ctx.addIssue({
-        code: 'custom',
-        path: ['tags'],
-        message: 'at least one tag, because output.type is push',
-        input: request.tags,
-      });
-    }
+    for (const { path, expected: message, input } of outputConflicts(request))
+      ctx.addIssue({ code: 'custom', path, message, input });
     if (request.noCache && request.noCacheFilter?.length) {
       ctx.addIssue({
         code: 'custom',
@@ -200,14 +182,6 @@ const oneTarget = z
     if (conflict) {
       const { path, expected: message, input } = conflict;
       ctx.addIssue({ code: 'custom', path, message, input });
-    }
-    if (request.output.type === 'load' && request.platforms.length > 1) {
-      ctx.addIssue({
-        code: 'custom',
-        path: ['platforms'],
-        message: 'one platform, because output.type is load and an engine can load only one',
-        input: request.platforms,
-      });
     }
     if (request.supersede !== undefined && request.concurrencyKey === undefined) {
       ctx.addIssue({

@@ -1,5 +1,6 @@
 import { type UploadedContext, uploadedContexts } from './build-contexts.ts';
 import type { BuildSpec } from './build-request.ts';
+import { pushedNames } from './output-spec.ts';
 
 /** One target of a build, as a build of its own would be. */
 export interface TargetSpec {
@@ -64,9 +65,9 @@ export function onAllTargets(
   return { ...spec, ...fields, bake: { ...spec.bake, targets: Object.fromEntries(targets) } };
 }
 
-/** Returns the tags that a build pushes. */
+/** Returns the names under which all targets of a build push their images. */
 export function tagsToPush(spec: BuildSpec): string[] {
-  return targetSpecs(spec).flatMap((target) => (target.spec.output.type === 'push' ? target.spec.tags : []));
+  return [...new Set(targetSpecs(spec).flatMap((target) => pushedNames(target.spec)))];
 }
 
 /** Something of a team's stored trees that a build needs. */

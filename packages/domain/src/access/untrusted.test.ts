@@ -3,6 +3,11 @@ import { mayPush, pushPatterns, refusedTo } from './untrusted.ts';
 
 const wanted = (type: 'none' | 'artifact' | 'push' | 'load', ...secrets: string[]) => ({ output: { type }, secrets });
 
+const several = (...types: ('artifact' | 'push' | 'load')[]) => ({
+  output: { type: 'several' as const, outputs: types.map((type) => ({ type })) },
+  secrets: [],
+});
+
 describe('refusedTo', () => {
   test.each([
     [wanted('push', 'npm'), {}, 'secrets'],
@@ -10,6 +15,8 @@ describe('refusedTo', () => {
     [wanted('push'), {}, 'output.type'],
     [wanted('push'), { secrets: ['b'] }, 'output.type'],
     [wanted('load'), { push: true }, 'output.type'],
+    [several('artifact', 'push'), {}, 'output.type'],
+    [several('push', 'load'), { push: true }, 'output.type'],
   ] as const)('with %j and %j granted refuses %s', (request, granted, field) => {
     expect(refusedTo('untrusted', request, granted)?.field).toBe(field);
     expect(refusedTo('trusted', request)).toBeUndefined();
@@ -18,6 +25,8 @@ describe('refusedTo', () => {
   test.each([
     [wanted('none'), {}],
     [wanted('artifact'), {}],
+    [several('artifact', 'artifact'), {}],
+    [several('artifact', 'push'), { push: true }],
     [wanted('push', 'npm'), { push: true, secrets: ['npm'] }],
   ] as const)('with %j and %j granted refuses nothing', (request, granted) => {
     expect(refusedTo('untrusted', request, granted)).toBeUndefined();

@@ -1,3 +1,4 @@
+import { type AnyOutput, outputTypes } from '../build/output-types.ts';
 import { splitReference } from '../image/reference.ts';
 import { wildcardMatches } from '../text/wildcards.ts';
 import type { Trust } from './principal.ts';
@@ -21,7 +22,7 @@ export interface Granted {
 
 /** The parts of a request that not every trust class may ask for. */
 export interface Wanted {
-  readonly output: { readonly type: 'none' | 'artifact' | 'push' | 'load' };
+  readonly output: AnyOutput;
   readonly secrets: readonly string[];
 }
 
@@ -36,9 +37,9 @@ export function refusedTo(trust: Trust, { output, secrets }: Wanted, granted: Gr
   if (trust === 'trusted') return undefined;
   const withheld = secrets.filter((id) => !granted.secrets?.includes(id));
   if (withheld.length > 0) return { field: 'secrets', got: withheld.join(', '), expected: 'none' };
-  if (output.type === 'load' || (output.type === 'push' && !granted.push)) {
-    return { field: 'output.type', got: JSON.stringify(output.type), expected: '"none" or "artifact"' };
-  }
+  const refused = outputTypes(output).find((type) => type === 'load' || (type === 'push' && !granted.push));
+  if (refused !== undefined)
+    return { field: 'output.type', got: JSON.stringify(refused), expected: '"none" or "artifact"' };
   return undefined;
 }
 

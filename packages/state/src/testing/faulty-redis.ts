@@ -16,17 +16,15 @@ const ERRORS = {
   READONLY: "READONLY You can't write against a read only replica.",
 } as const;
 
+/** Faults by which a command is answered with an error. */
+export const REDIS_ERROR_REPLIES = Object.keys(ERRORS) as readonly (keyof typeof ERRORS)[];
+
 /**
  * Faults of a command. An error code: the error is returned and the command isn't executed. `silence`: it isn't executed, the connection
  * goes silent and breaks after a while. `reset`: it isn't executed, and the connection breaks at once. `lost reply`: it is executed, and the
  * connection breaks before the answer.
  */
-export const REDIS_FAULTS = [
-  ...(Object.keys(ERRORS) as (keyof typeof ERRORS)[]),
-  'silence',
-  'reset',
-  'lost reply',
-] as const;
+export const REDIS_FAULTS = [...REDIS_ERROR_REPLIES, 'silence', 'reset', 'lost reply'] as const;
 export type RedisFault = (typeof REDIS_FAULTS)[number];
 
 export interface SeenCommand {

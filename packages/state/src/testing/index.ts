@@ -2,6 +2,7 @@ export { decisionFor } from './decision.ts';
 export {
   FaultyRedis,
   type FaultyRedisOptions,
+  REDIS_ERROR_REPLIES,
   REDIS_FAULTS,
   type RedisFault,
   type SeenCommand,

@@ -22,12 +22,10 @@ export function checkLinked(targets: Targets): void {
     throw new UsageError(
       `target ${piped.target.name}: a context from standard input cannot be linked to other targets`,
     );
-  const writing = targets
-    .filter(({ prepared }) => prepared.plan.output === 'artifact')
-    .map(({ target }) => target.name);
-  if (writing.length > 1)
+  const piping = targets.filter(({ prepared }) => prepared.plan.destinations?.some(({ type }) => type === 'stdout'));
+  if (piping.length > 1)
     throw new UsageError(
-      `targets ${writing.join(' and ')} are linked, so that one build makes them, and both write files (type=local or tar), which only one target of a build can; bake them one after the other`,
+      `targets ${piping.map(({ target }) => target.name).join(' and ')}: only one can write to standard output; give the others a dest=`,
     );
 }
 

@@ -48,7 +48,7 @@ export async function runBake({ flags, operands, io }: LocalInvocation<typeof BA
     io.out.write(printed);
     return EXIT.ok;
   }
-  await checkDestinations({ 'metadata-file': flags['metadata-file'], iidfile: undefined, plan: {}, cwd: io.cwd });
+  await checkDestinations({ 'metadata-file': flags['metadata-file'], iidfile: undefined, plan: {}, ...io });
   const mode = readMode({ progress: flags.progress, quiet: false, json: false }, io);
   const prepared = await prepareAll(bakeTargets(definition), flags, io);
   const client = connect(await findServer(flags, io.env));
@@ -183,7 +183,8 @@ async function writeResults(
 ): Promise<void> {
   const built = baked.filter(({ build }) => build.state === 'succeeded');
   for (const { targets, build } of built) {
-    for (const { prepared } of targets) await fetchResult(client, build, prepared.plan, io);
+    const destinations = targets.flatMap(({ prepared }) => prepared.plan.destinations ?? []);
+    if (destinations.length > 0) await fetchResult(client, build, { destinations }, io);
   }
   if (file === undefined || built.length < baked.length) return;
   const all = Object.fromEntries(

@@ -13,7 +13,7 @@ describe('kiln build', () => {
   it('sends the directory and shows the log on standard error only', async () => {
     cli.api.onSubmit = () => cli.succeed();
     const at = cli.io();
-    expect(await runCli(['build', '-t', 'app:1', '--load', '.'], at)).toBe(0);
+    expect(await runCli(['build', '-t', 'app:1', '--load=host', '.'], at)).toBe(0);
     const { request, entries } = await cli.submitted();
     expect(request).toMatchObject({ tags: ['app:1'], output: { type: 'load' }, dockerfile: 'Dockerfile' });
     expect(entries.map(({ path, text }) => [path, text])).toEqual([
@@ -29,7 +29,7 @@ describe('kiln build', () => {
     const said = 'kiln: no output is given, so the image stays in the build cache;';
     cli.api.onSubmit = () => cli.succeed();
     expect((await cli.run('build -t app:1')).err).toContain(said);
-    for (const line of ['build', 'build -t app:1 --load', 'build -t app:1 -o type=cacheonly']) {
+    for (const line of ['build', 'build -t app:1 --load=host', 'build -t app:1 -o type=cacheonly']) {
       expect((await cli.run(line)).err).not.toContain(said);
     }
   });
@@ -37,7 +37,7 @@ describe('kiln build', () => {
   it('prints only the image’s id with -q', async () => {
     cli.api.onSubmit = () => cli.succeed({ digest: 'sha256:manifest', configDigest: 'sha256:config' });
     const at = cli.io();
-    expect(await runCli(['build', '-q', '--load', '.'], at)).toBe(0);
+    expect(await runCli(['build', '-q', '--load=host', '.'], at)).toBe(0);
     expect(at.stdout.text).toBe('sha256:config\n');
   });
 
@@ -79,12 +79,13 @@ describe('kiln build', () => {
   it.each([
     ['--metadata-file nowhere/m.json', "--metadata-file nowhere/m.json: the directory DIR/nowhere doesn't exist"],
     ['--metadata-file src', '--metadata-file src: is a directory, expected a file'],
-    ['--load --iidfile Dockerfile/iid', '--iidfile Dockerfile/iid: DIR/Dockerfile is not a directory'],
+    ['--load=host --iidfile Dockerfile/iid', '--iidfile Dockerfile/iid: DIR/Dockerfile is not a directory'],
     ['-o type=tar,dest=nowhere/x.tar', "--output nowhere/x.tar: the directory DIR/nowhere doesn't exist"],
     ['-o type=local,dest=Dockerfile', '--output Dockerfile: DIR/Dockerfile is not a directory'],
     ['-o Dockerfile/out', '--output Dockerfile/out: DIR/Dockerfile is not a directory'],
     ['--iidfile iid', '--iidfile: this build makes no image that has an ID; add --load or --push'],
     ['-o out --iidfile iid', '--iidfile: this build makes no image that has an ID; add --load or --push'],
+    ['-d --load', '--detach cannot be combined with --load: this command loads the image'],
     ['-q -t app:1', '--quiet prints the ID of the image, and this build makes none'],
   ])('submits nothing with %s, which can give no result', async (flags, message) => {
     const at = cli.io();
@@ -166,7 +167,7 @@ describe('kiln build', () => {
     expect(await running).toBe(0);
   });
 
-  it.each([[], ['--quiet', '--load']])(
+  it.each([[], ['--quiet', '--load=host']])(
     'says what the pool lacks if no host can take the build (%s %s)',
     async (...flags) => {
       const message = 'no host builds linux/arm64; the pool has linux/amd64 on a';

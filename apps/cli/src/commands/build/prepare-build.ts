@@ -8,7 +8,7 @@ import { type BuildFlags, buildRequestOf, type RequestOptions } from './request/
 import { buildxWarnings } from './request/buildx-compat.ts';
 import { cacheWarnings } from './request/cache-flags.ts';
 import { givenContexts } from './request/context-flag.ts';
-import { type OutputPlan, outputWarnings, planOutput } from './request/output-flag.ts';
+import { makesImage, type OutputPlan, outputWarnings, planOutput } from './request/output-flag.ts';
 import { readSecrets } from './request/secret-flag.ts';
 import { type BuildSource, readSource } from './request/source.ts';
 import { checkDestinations } from './result/check-destinations.ts';
@@ -34,7 +34,7 @@ export async function prepareBuild({ flags, operand, dockerfileText, io }: Prepa
   const plan = planOutput(flags);
   warn(io, outputWarnings(plan, flags));
   checkOutputs(plan, flags, io);
-  await checkDestinations({ ...flags, plan, cwd: io.cwd });
+  await checkDestinations({ ...flags, plan, cwd: io.cwd, env: io.env });
   const { file, ref, repo } = flags;
   const contexts = givenContexts(flags['build-context'], io.cwd);
   const source = await readSource({ operand, file, dockerfileText, ref, repo, io });
@@ -74,21 +74,26 @@ function warn(io: Io, warnings: readonly string[]): void {
   for (const warning of warnings) io.err.line(`kiln: ${warning}`);
 }
 
-function checkOutputs({ output, destination }: OutputPlan, flags: BuildFlags, io: Io): void {
-  if (destination?.type === 'stdout') {
+function checkOutputs(plan: OutputPlan, flags: BuildFlags, io: Io): void {
+  if (plan.destinations?.some(({ type }) => type === 'stdout')) {
     if (io.out.isTerminal) {
       throw new UsageError("can't write a tar to a terminal; use -o type=tar,dest=FILE, or a pipe");
     }
     if (flags.json) throw new FlagError('--json cannot be combined with an output on standard output');
   }
-  const isImage = output === 'push' || output === 'load';
-  if (flags.iidfile !== undefined && !isImage) {
+  if (flags.iidfile !== undefined && !makesImage(plan)) {
     throw new FlagError('--iidfile: this build makes no image that has an ID; add --load or --push');
   }
-  if (flags.quiet && output === 'none' && !flags.detach && !flags.json) {
+  if (flags.quiet && plan.output.type === 'none' && !flags.detach && !flags.json) {
     throw new FlagError(
       '--quiet prints the ID of the image, and this build makes none; add --load, --push or --output, or use --progress quiet',
     );
   }
-  if (flags.detach && destination) throw new FlagError('--detach cannot be combined with --output');
+  if (flags.detach && plan.destinations) {
+    const isLoad = plan.destinations.every(({ type }) => type === 'engine');
+    const [what, instead] = isLoad
+      ? ['--load', 'this command loads the image when the build has ended; use --load=host']
+      : ['--output', 'this command fetches the files when the build has ended'];
+    throw new FlagError(`--detach cannot be combined with ${what}: ${instead}`);
+  }
 }

@@ -56,13 +56,13 @@ export async function runBuild({ flags, operands, io }: LocalInvocation<typeof B
 export async function fetchResult(
   client: KilnClient,
   build: BuildView,
-  { destination }: OutputPlan,
+  { destinations }: Pick<OutputPlan, 'destinations'>,
   io: Io,
 ): Promise<void> {
-  if (!destination) return;
+  if (!destinations) return;
   // Most builds make images.
   const { fetchArtifact } = await import('./result/artifact.ts');
-  await fetchArtifact(client, build, destination, io);
+  await fetchArtifact(client, build, destinations, io);
 }
 
 function printImageId(build: BuildView, io: Io): void {

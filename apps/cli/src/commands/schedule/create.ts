@@ -86,7 +86,7 @@ export const createCommand = clientCommand(
     const request: BuildRequestInput = {
       ...buildRequestOf({
         ...{ flags, source, env: io.env, secrets: secrets.values, dockerfile: flags.file },
-        plan: { output: flags.push ? 'push' : 'none', names: [] },
+        plan: { output: { type: flags.push ? 'push' : 'none' }, names: [] },
       }),
       ...(flags.prewarm && prewarming(name, flags.priority === undefined)),
     };

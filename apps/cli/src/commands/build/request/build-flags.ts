@@ -29,12 +29,16 @@ export const DOCKER_FLAGS = {
   target: { kind: 'text', value: 'STAGE', help: 'Stage to build (default: the last one)' },
   platform: { kind: 'list', value: 'OS/ARCH,…', help: 'Target platforms' },
   push: { kind: 'bool', help: 'Push to the registries of the tags; same as --output=type=registry' },
-  load: { kind: 'bool', help: "Load the image into the engine of the build's host, not of this machine" },
+  load: {
+    kind: 'bool',
+    values: ['host'],
+    help: "Load the image into this machine's engine; same as --output=type=docker. --load=host: into that of the build's host",
+  },
   output: {
     kind: 'list',
     short: 'o',
     value: 'DIR|-|type=…',
-    help: 'Destination: type=local,dest=DIR; type=tar,dest=FILE; type=registry; type=image,push=true; type=docker (same as --load); type=cacheonly',
+    help: 'Destination: type=local,dest=DIR; type=tar, type=oci or type=docker with dest=FILE or dest=-; type=docker alone (same as --load); type=registry; type=image,push=true; type=cacheonly (repeatable)',
   },
   'no-cache': { kind: 'bool', help: 'Run every step, with empty cache mounts' },
   'no-cache-filter': { kind: 'list', value: 'STAGE', help: 'Run every step of this stage (repeatable)' },

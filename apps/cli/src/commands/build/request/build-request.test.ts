@@ -147,41 +147,99 @@ describe('buildRequestOf', () => {
 
 describe('planOutput', () => {
   const plan = (...args: string[]) => planOutput(parseFlags(args, TABLE).flags);
-  const toDirectory = (path: string) => ({ output: 'artifact', destination: { type: 'directory', path } });
-  const toStdout = { output: 'artifact', destination: { type: 'stdout' } };
+  const files = (destination: object, output: object = {}) => ({
+    output: { type: 'artifact', ...output },
+    destinations: [destination],
+  });
+  const directory = (path: string) => ({ type: 'directory', path });
+  const file = (path: string) => ({ type: 'file', path });
+  const stdout = { type: 'stdout' };
+  const docker = { type: 'artifact', format: 'docker' };
+  const oci = { type: 'artifact', format: 'oci' };
+  const engine = { type: 'engine' };
 
   it.each([
-    [[], { output: 'none' }],
-    [['--push'], { output: 'push' }],
-    [['--load'], { output: 'load' }],
-    [['-o', 'out'], toDirectory('out')],
-    [['-o', '-'], toStdout],
-    [['-o', 'type=local,dest=out'], toDirectory('out')],
-    [['-o', 'type=local,"dest=a,b"'], toDirectory('a,b')],
-    [['-o', 'type=tar'], toStdout],
-    [['-o', 'type=tar,dest=-'], toStdout],
-    [['-o', 'type=tar,dest=x.tar'], { output: 'artifact', destination: { type: 'file', path: 'x.tar' } }],
-    [['-o', 'type=registry'], { output: 'push' }],
-    [['-o', 'type=image,name=r.io/a,push=true'], { output: 'push', names: ['r.io/a'] }],
-    [['-o', 'type=image,"name=r.io/a,r.io/b",push=true'], { output: 'push', names: ['r.io/a', 'r.io/b'] }],
-    [['-o', 'type=image', '--push'], { output: 'push' }],
-    [['-o', 'type=docker'], { output: 'load' }],
-    [['-o', 'type=cacheonly'], { output: 'none' }],
+    [[], { output: { type: 'none' } }],
+    [['--push'], { output: { type: 'push' } }],
+    [['--load'], files(engine, docker)],
+    [['--load=host'], { output: { type: 'load' } }],
+    [['-o', 'out'], files(directory('out'))],
+    [['-o', 'dest=x'], files(directory('dest=x'))],
+    [['-o', '-'], files(stdout)],
+    [['-o', 'type=local,dest=out'], files(directory('out'))],
+    [
+      ['-o', 'type=local,dest=out,platform-split=false'],
+      files(directory('out'), { options: { 'platform-split': 'false' } }),
+    ],
+    [['-o', 'type=local,"dest=a,b"'], files(directory('a,b'))],
+    [['-o', 'type=tar'], files(stdout)],
+    [['-o', 'type=tar,dest=-'], files(stdout)],
+    [['-o', 'type=tar,dest=x.tar'], files(file('x.tar'))],
+    [['-o', 'type=oci'], files(stdout, oci)],
+    [['-o', 'type=oci,dest=x,tar=false'], files(directory('x'), oci)],
+    [
+      ['-o', 'type=oci,dest=x.tar,compression=zstd,annotation.a=b'],
+      files(file('x.tar'), { ...oci, options: { compression: 'zstd', 'annotation.a': 'b' } }),
+    ],
+    [['-o', 'type=docker'], files(engine, docker)],
+    [['-o', 'type=docker,context=other'], files({ ...engine, context: 'other' }, docker)],
+    [['-o', 'type=docker,dest=-'], files(stdout, docker)],
+    [['-o', 'type=docker,dest=x.tar,name=a:1'], { ...files(file('x.tar'), docker), names: ['a:1'] }],
+    [['-o', 'type=docker', '--load'], files(engine, docker)],
+    [['-o', 'type=registry'], { output: { type: 'push' } }],
+    [
+      ['-o', 'type=registry,compression=zstd,store=true'],
+      { output: { type: 'push', options: { compression: 'zstd' } } },
+    ],
+    [['-o', 'type=image,name=r.io/a,push=true'], { output: { type: 'push' }, names: ['r.io/a'] }],
+    [['-o', 'type=image,"name=r.io/a,r.io/b",push=true'], { output: { type: 'push' }, names: ['r.io/a', 'r.io/b'] }],
+    [['-o', 'type=image,name=r.io/a,push=true', '-t', 'r.io/b'], { output: { type: 'push' }, names: [] }],
+    [['-o', 'type=image', '--push'], { output: { type: 'push' } }],
+    [['-o', 'type=image'], { output: { type: 'none' } }],
+    [['-o', 'type=cacheonly'], { output: { type: 'none' } }],
+    [['-o', 'a', '-o', 'type=cacheonly'], files(directory('a'))],
+    [
+      ['-o', 'a', '-o', 'type=oci,dest=b.tar', '-o', 'type=tar'],
+      {
+        output: { type: 'several', outputs: [{ type: 'artifact' }, oci, { type: 'artifact' }] },
+        destinations: [directory('a'), file('b.tar'), stdout],
+      },
+    ],
+    [
+      ['--push', '--load', '-o', 'out'],
+      {
+        output: { type: 'several', outputs: [{ type: 'artifact' }, { type: 'push' }, docker] },
+        destinations: [directory('out'), engine],
+      },
+    ],
+    [
+      ['-o', 'type=image,name=a', '-o', 'type=docker,name=b,dest=b.tar', '-o', 'type=oci,dest=c.tar', '--push'],
+      {
+        output: {
+          type: 'several',
+          outputs: [
+            { type: 'push', names: ['a'] },
+            { ...docker, names: ['b'] },
+            { ...oci, names: [] },
+          ],
+        },
+        names: ['a', 'b'],
+      },
+    ],
   ])('plans %j', (args, expected) => {
     expect(plan(...args)).toMatchObject(expected);
   });
 
   it.each([
-    [['-o', 'type=oci,dest=x'], 'OCI archives are not supported'],
-    [['-o', 'type=docker,dest=x.tar'], 'writing an image to a file is not supported'],
-    [['-o', 'type=local'], 'dest=DIRECTORY is required'],
+    [['-o', 'type=docker,dest=x.tar,tar=false'], 'tar=false is not supported for type=docker'],
+    [['-o', 'type=local'], 'dest is required for local exporter'],
+    [['-o', 'type=local,dest=-'], 'dest cannot be stdout for local exporter'],
+    [['-o', 'type=oci,tar=false'], 'dest is required for oci exporter'],
     [['-o', 'type=wasm'], 'got type=wasm, expected local, tar'],
-    [['-o', 'dest=x'], 'type= is required'],
-    [['-o', 'type=registry,compression=zstd'], 'compression= is not supported'],
-    [['-o', 'a', '-o', 'b'], '--output can be given only once'],
-    [['--push', '--load'], '--push cannot be combined with --load'],
-    [['--push', '-o', 'out'], '--push cannot be combined with --output out'],
-    [['--load', '-o', 'type=registry'], '--load cannot be combined with --output'],
+    [['-o', 'a=b,dest=x'], 'type= is required'],
+    [['-o', 'type=registry,registry.insecure=true'], 'registry.insecure= is not supported for type=registry'],
+    [['-o', 'type=cacheonly,compression=zstd'], 'compression= is not supported for type=cacheonly'],
+    [['-o', '-', '-o', 'type=oci'], 'multiple outputs configured to write to stdout'],
     [['-o', 'type=local,"dest=x'], 'unbalanced quotes'],
   ])('refuses %j', (args, message) => {
     expect(() => plan(...args)).toThrow(message);

@@ -44,7 +44,7 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
     labels: labels(flags.label),
     platforms: platforms(flags.platform),
     tags: [...new Set([...flags.tag, ...plan.names])],
-    output: { type: plan.output },
+    output: plan.output,
     ...(flags.annotation.length > 0 && { annotations: [...flags.annotation] }),
     noCache: flags['no-cache'] ?? false,
     ...(flags['no-cache-filter'].length > 0 && { noCacheFilter: stages(flags['no-cache-filter']) }),

@@ -1,40 +1,75 @@
+import { artifactsOf, type OutputSpec, outputsOf } from '@kiln/contracts';
 import { UsageError } from '../../../io/errors.ts';
-import { csvFields, csvPairs } from './csv.ts';
+import { type Destination, type ParsedOutput, parseOutput } from './parse-output.ts';
 
-/** Where to write the files of an output of type `artifact`. */
-export type Destination =
-  | { readonly type: 'directory'; readonly path: string }
-  | { readonly type: 'file'; readonly path: string }
-  | { readonly type: 'stdout' };
-
-/** The request's `output`, and what this command does with the artifact. */
+/** The request's `output`, and what this command does with its artifacts. */
 export interface OutputPlan {
-  readonly output: 'none' | 'push' | 'load' | 'artifact';
-  readonly destination?: Destination;
-  /** Image names in the output itself: `type=image,name=…`. */
+  readonly output: OutputSpec;
+  /** For each artifact, in their order. */
+  readonly destinations?: readonly Destination[];
+  /** Image names in the outputs themselves: `type=image,name=…`. Like in buildx, `--tag` replaces them. */
   readonly names: readonly string[];
 }
 
-/** Combines `-o`, `--push` and `--load` like buildx does. @throws UsageError for outputs that Kiln doesn't support */
-export function planOutput(flags: {
+export interface OutputFlags {
+  readonly tag: readonly string[];
   readonly output: readonly string[];
   readonly push: boolean | undefined;
-  readonly load: boolean | undefined;
-}): OutputPlan {
-  if (flags.output.length > 1) throw new UsageError('--output can be given only once');
-  const given = flags.output[0] === undefined ? undefined : parseOutput(flags.output[0]);
-  if (flags.push && flags.load) throw new UsageError('--push cannot be combined with --load');
-  if (flags.push) {
-    if (given && !given.isImage) throw new UsageError(`--push cannot be combined with --output ${flags.output[0]}`);
-    return { output: 'push', names: given?.plan.names ?? [] };
-  }
-  if (flags.load) {
-    if (given && given.plan.output !== 'load') {
-      throw new UsageError(`--load cannot be combined with --output ${flags.output[0]}`);
-    }
-    return { output: 'load', names: given?.plan.names ?? [] };
-  }
-  return given?.plan ?? { output: 'none', names: [] };
+  readonly load: boolean | 'host' | undefined;
+}
+
+const PUSH: ParsedOutput = { type: 'push', names: [], options: {} };
+const LOAD: ParsedOutput = {
+  ...{ type: 'artifact', format: 'docker', names: [], options: {} },
+  destination: { type: 'engine' },
+};
+
+/** Combines `-o`, `--push` and `--load` like buildx does. @throws UsageError for outputs that Kiln doesn't support */
+export function planOutput(flags: OutputFlags): OutputPlan {
+  const given = flags.output.map(parseOutput);
+  const pushed = flags.push
+    ? given.map((one) => (one.type === 'image' ? { ...one, type: 'push' as const } : one))
+    : given;
+  const outputs = pushed.filter((one) => one.type !== 'none' && one.type !== 'image');
+  if (flags.push && !outputs.some(({ type }) => type === 'push')) outputs.push(PUSH);
+  if (flags.load === true && !outputs.some(({ destination }) => destination?.type === 'engine')) outputs.push(LOAD);
+  if (flags.load === 'host') outputs.push({ type: 'load', names: [], options: {} });
+  const destinations = outputs.flatMap(({ destination }) => destination ?? []);
+  if (destinations.filter(({ type }) => type === 'stdout').length > 1)
+    throw new UsageError('--output: multiple outputs configured to write to stdout; give all but one a dest=');
+  const names = flags.tag.length > 0 ? [] : [...new Set(pushed.flatMap((one) => one.names))];
+  return {
+    output: combined(outputs, names),
+    ...(destinations.length > 0 && { destinations }),
+    names,
+  };
+}
+
+/** @param names of all outputs together; empty if those of `--tag` count */
+function combined(outputs: readonly ParsedOutput[], names: readonly string[]): OutputSpec {
+  const areEqual = outputs.every((one) => !isImage(one) || one.names.length === names.length);
+  const single = outputs.map((one) => {
+    const { type, format, options } = one;
+    const own = {
+      ...(!areEqual && isImage(one) && { names: [...one.names] }),
+      ...(Object.keys(options).length > 0 && { options: { ...options } }),
+    };
+    if (type === 'push') return { type, ...own };
+    return type === 'load' ? { type } : { type: 'artifact' as const, ...(format !== 'tar' && { format }), ...own };
+  });
+  const [first] = single;
+  if (!first) return { type: 'none' };
+  return single.length === 1 ? first : { type: 'several', outputs: single };
+}
+
+function isImage({ type, format }: ParsedOutput): boolean {
+  return type === 'push' || (type === 'artifact' && format !== 'tar');
+}
+
+/** Whether one of the outputs is an image, which has an ID. */
+export function makesImage({ output }: Pick<OutputPlan, 'output'>): boolean {
+  const files = artifactsOf(output).filter(({ format = 'tar' }) => format === 'tar');
+  return outputsOf(output).length > files.length;
 }
 
 /** Says what becomes of an image that was named, but not sent anywhere, as buildx does. */
@@ -42,84 +77,8 @@ export function outputWarnings(
   { output }: OutputPlan,
   flags: { readonly tag: readonly string[]; readonly output: readonly string[] },
 ): string[] {
-  if (output !== 'none' || flags.tag.length === 0 || flags.output.length > 0) return [];
+  if (output.type !== 'none' || flags.tag.length === 0 || flags.output.length > 0) return [];
   return [
     'no output is given, so the image stays in the build cache; --push pushes it, --load loads it into an engine',
   ];
-}
-
-interface ParsedOutput {
-  readonly plan: OutputPlan;
-  readonly isImage: boolean;
-}
-
-const KNOWN = 'local, tar, registry, image, docker, cacheonly';
-
-function parseOutput(text: string): ParsedOutput {
-  const fields = csvFields('--output', text);
-  const [only] = fields;
-  // Docker's short form: a directory, or `-` for a tar on standard output.
-  if (fields.length === 1 && only !== undefined && !only.includes('=')) {
-    if (only === '') throw new UsageError('--output: got "", expected a directory, -, or type=…');
-    return artifact(only === '-' ? { type: 'stdout' } : { type: 'directory', path: only });
-  }
-  const attributes = csvPairs('--output', text);
-  const type = take(attributes, 'type');
-  const dest = take(attributes, 'dest');
-  const parsed = byType(text, type, dest, attributes);
-  const [left] = attributes.keys();
-  if (left !== undefined) throw new UsageError(`--output ${text}: ${left}= is not supported for type=${type}`);
-  return parsed;
-}
-
-function byType(
-  text: string,
-  type: string | undefined,
-  dest: string | undefined,
-  attributes: Map<string, string>,
-): ParsedOutput {
-  switch (type) {
-    case undefined:
-      throw new UsageError(`--output ${text}: type= is required: ${KNOWN}`);
-    case 'local':
-      if (!dest) throw new UsageError(`--output ${text}: dest=DIRECTORY is required`);
-      return artifact({ type: 'directory', path: dest });
-    case 'tar':
-      return artifact(
-        dest === undefined || dest === '-' || dest === '' ? { type: 'stdout' } : { type: 'file', path: dest },
-      );
-    case 'docker':
-      if (dest !== undefined)
-        throw new UsageError(`--output ${text}: writing an image to a file is not supported; ${OTHERS}`);
-      return { plan: { output: 'load', names: names(attributes) }, isImage: false };
-    case 'registry':
-      take(attributes, 'push');
-      return { plan: { output: 'push', names: names(attributes) }, isImage: true };
-    case 'image': {
-      const push = /^(?:1|t|true)$/i.test(take(attributes, 'push') ?? 'false');
-      return { plan: { output: push ? 'push' : 'none', names: names(attributes) }, isImage: true };
-    }
-    case 'cacheonly':
-      return { plan: { output: 'none', names: [] }, isImage: false };
-    case 'oci':
-      throw new UsageError(`--output ${text}: OCI archives are not supported; ${OTHERS}`);
-    default:
-      throw new UsageError(`--output ${text}: got type=${type}, expected ${KNOWN}`);
-  }
-}
-
-const OTHERS = 'use --push, or export the files with type=local or type=tar';
-
-function artifact(destination: Destination): ParsedOutput {
-  return { plan: { output: 'artifact', destination, names: [] }, isImage: false };
-}
-
-function names(attributes: Map<string, string>): string[] {
-  return (take(attributes, 'name') ?? '').split(',').filter((name) => name !== '');
-}
-
-function take(attributes: Map<string, string>, key: string): string | undefined {
-  const value = attributes.get(key);
-  attributes.delete(key);
-  return value;
 }

@@ -6,28 +6,51 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { KilnClient } from '@kiln/client';
 import type { BuildView } from '@kiln/contracts';
+import { readTar } from '@kiln/trees';
 import { UsageError } from '../../../io/errors.ts';
 import type { Io } from '../../../io/output.ts';
-import type { Destination } from '../request/output-flag.ts';
+import type { Destination } from '../request/parse-output.ts';
 import { extractTar } from './extract-tar.ts';
 
-/** Downloads the build's artifact to the destination of `-o`. @throws UsageError if it arrives damaged or can't be written */
+/**
+ * Downloads the build's artifact to the destinations of `-o`: all of it to one, or each of its files to one of several.
+ * @throws UsageError if it arrives damaged or can't be written
+ */
 export async function fetchArtifact(
   client: KilnClient,
   build: BuildView,
-  destination: Destination,
-  { out, cwd }: Pick<Io, 'out' | 'cwd'>,
+  destinations: readonly Destination[],
+  io: ArtifactIo,
 ): Promise<void> {
   const { body } = await client.artifact(build.id);
   const checked = verified(body, build.result?.artifact?.digest);
-  switch (destination.type) {
+  const [only, ...more] = destinations;
+  if (only && more.length === 0) return deliver(checked, only, io);
+  const rest = [...destinations];
+  for await (const entry of readTar(checked)) {
+    const destination = rest.shift();
+    if (!destination) throw new UsageError(`the artifact has more than ${destinations.length} files`);
+    await deliver(entry.content, destination, io);
+  }
+  if (rest.length > 0) throw new UsageError(`the artifact has ${rest.length} files less than expected`);
+}
+
+type ArtifactIo = Pick<Io, 'out' | 'cwd' | 'env'>;
+
+async function deliver(bytes: AsyncIterable<Uint8Array>, to: Destination, { out, cwd, env }: ArtifactIo) {
+  switch (to.type) {
     case 'stdout':
-      for await (const chunk of checked) await out.writeBytes(chunk);
+      for await (const chunk of bytes) await out.writeBytes(chunk);
       return;
     case 'file':
-      return writeWhole(resolve(cwd, destination.path), checked);
+      return writeWhole(resolve(cwd, to.path), bytes);
     case 'directory':
-      return extractTar(checked, resolve(cwd, destination.path));
+      return extractTar(bytes, resolve(cwd, to.path));
+    case 'engine': {
+      // Most builds need no engine on this machine.
+      const { loadImage } = await import('./client-engine.ts');
+      return loadImage(to, env, bytes);
+    }
   }
 }
 

@@ -1,24 +1,37 @@
 import { access, constants, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { UsageError } from '../../../io/errors.ts';
+import type { Io } from '../../../io/output.ts';
 import type { OutputPlan } from '../request/output-flag.ts';
 
 /** Files and directories that `kiln build` writes after the build. */
 export interface Destinations {
   readonly 'metadata-file': string | undefined;
   readonly iidfile: string | undefined;
-  readonly plan: Pick<OutputPlan, 'destination'>;
+  readonly plan: Pick<OutputPlan, 'destinations'>;
   readonly cwd: string;
+  readonly env: Io['env'];
 }
 
 /** Checks that all results can be written, so that no build runs in vain. @throws UsageError */
-export async function checkDestinations({ plan: { destination }, cwd, ...files }: Destinations): Promise<void> {
+export async function checkDestinations({
+  plan: { destinations = [] },
+  cwd,
+  env,
+  ...files
+}: Destinations): Promise<void> {
   for (const name of ['metadata-file', 'iidfile'] as const) {
     const path = files[name];
     if (path !== undefined) await checkFile(`--${name}`, path, cwd);
   }
-  if (destination?.type === 'file') await checkFile('--output', destination.path, cwd);
-  if (destination?.type === 'directory') await checkDirectory('--output', destination.path, cwd);
+  for (const destination of destinations) {
+    if (destination.type === 'file') await checkFile('--output', destination.path, cwd);
+    if (destination.type === 'directory') await checkDirectory('--output', destination.path, cwd);
+    if (destination.type === 'engine') {
+      const { checkEngine } = await import('./client-engine.ts');
+      await checkEngine(destination, env);
+    }
+  }
 }
 
 async function checkFile(flag: string, path: string, cwd: string): Promise<void> {

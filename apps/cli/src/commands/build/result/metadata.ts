@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { BuildView } from '@kiln/contracts';
+import { makesImage } from '../request/output-flag.ts';
 
 /** Returns what docker calls the image's ID: the digest of its config if known, else of its manifest. */
 export function imageId({ result }: BuildView): string | undefined {
@@ -10,7 +11,7 @@ export function imageId({ result }: BuildView): string | undefined {
 /** Returns the keys that buildx writes into `--metadata-file`, as far as Kiln knows their values, and `kiln.build`. */
 export function metadata(build: BuildView): Record<string, unknown> {
   const { result } = build;
-  const names = result?.pushed ?? result?.loaded;
+  const names = result?.pushed ?? result?.loaded ?? (makesImage(build.request) ? build.request.tags : undefined);
   return {
     'buildx.build.ref': `kiln/${build.host ?? 'none'}/${build.id}`,
     ...(result?.configDigest && { 'containerimage.config.digest': result.configDigest }),

@@ -1,0 +1,132 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { command } from '../support/command.ts';
+import { KilnCommand } from '../support/kiln-command.ts';
+import { layerOf } from '../support/layer.ts';
+import { sharedPool } from '../support/pool/start-pool.ts';
+
+const pool = sharedPool(() => ({}));
+
+interface Made {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+type Build = (...args: readonly string[]) => Promise<Made>;
+
+interface Both {
+  /** A directory for each of the two, with the same context in `context`. */
+  readonly dirs: { readonly kiln: string; readonly buildx: string };
+  readonly kiln: Build;
+  readonly buildx: Build;
+}
+
+/** Writes a context, and returns a way to build it with each of the two, in its own directory. */
+async function both(files: Readonly<Record<string, string>>): Promise<Both> {
+  const dir = await mkdtemp(join(tmpdir(), 'kiln-same-flags-'));
+  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  const dirs = { kiln: join(dir, 'kiln'), buildx: join(dir, 'buildx') };
+  for (const one of [...Object.values(dirs), join(dir, 'context')]) await mkdir(one);
+  for (const [name, content] of Object.entries(files)) await writeFile(join(dir, 'context', name), content);
+  const kiln = await KilnCommand.of(pool(), join(dir, 'home'));
+  const repo = randomUUID();
+  const ended = (run: Promise<{ stdout: string; stderr: string }>) =>
+    run.then((output) => ({ code: 0, ...output }), failed);
+  return {
+    dirs,
+    kiln: (...args) => ended(kiln.runIn(dirs.kiln, 'build', '--repo', repo, ...args, join(dir, 'context'))),
+    buildx: (...args) =>
+      ended(
+        command('docker', ['buildx', '--builder', 'default', 'build', ...args, join(dir, 'context')], {
+          cwd: dirs.buildx,
+        }),
+      ),
+  };
+}
+
+function failed(error: Error): Made {
+  const [, code = '', stderr = ''] = /exited with (\d+):\n(.*)$/s.exec(error.message) ?? [];
+  if (code === '') throw error;
+  return { code: Number(code), stdout: '', stderr };
+}
+
+/** Reads an OCI layout or an image as `docker save` writes it: the layers of its only image, and its names. */
+async function imageIn(file: string): Promise<object> {
+  const read = async (name: string) =>
+    JSON.parse((await command('tar', ['--extract', '--to-stdout', '--file', file, name])).stdout);
+  const index = await read('index.json');
+  const [{ digest, annotations, mediaType }] = index.manifests;
+  const manifest = await read(`blobs/${digest.replace(':', '/')}`);
+  const { manifests: [{ digest: inner = undefined } = {}] = [] } = manifest;
+  const image = inner === undefined ? manifest : await read(`blobs/${inner.replace(':', '/')}`);
+  return { mediaType, name: annotations?.['io.containerd.image.name'], layers: image.layers, type: image.mediaType };
+}
+
+const CONTEXT = { Dockerfile: 'FROM scratch\nCOPY a b /\nLABEL org.example.k=v\n', a: 'a', b: 'b' };
+
+test('several outputs at once are the files that docker buildx build writes', async () => {
+  const { dirs, kiln, buildx } = await both(CONTEXT);
+  const outputs = [
+    'type=local,dest=local',
+    'type=tar,dest=files.tar',
+    'type=oci,dest=oci.tar,compression=zstd,force-compression=true,oci-mediatypes=true',
+    'type=docker,dest=docker.tar,name=kiln.example/named:1',
+  ].flatMap((output) => ['--output', output]);
+  expect(await buildx(...outputs)).toMatchObject({ code: 0 });
+  expect(await kiln(...outputs)).toMatchObject({ code: 0 });
+  for (const name of ['a', 'b']) expect(await readFile(join(dirs.kiln, 'local', name), 'utf8'), name).toBe(name);
+  const filesOf = (dir: string) => layerOf(join(dir, 'files.tar'), { times: false });
+  expect(await filesOf(dirs.kiln)).toEqual(await filesOf(dirs.buildx));
+  const oci = await imageIn(join(dirs.kiln, 'oci.tar'));
+  expect(oci).toEqual(await imageIn(join(dirs.buildx, 'oci.tar')));
+  expect(JSON.stringify(oci)).toContain('tar+zstd');
+  const docker = await imageIn(join(dirs.kiln, 'docker.tar'));
+  expect(docker).toEqual(await imageIn(join(dirs.buildx, 'docker.tar')));
+  expect(docker).toMatchObject({ name: 'kiln.example/named:1' });
+});
+
+test('an image goes to standard output, and with --load into this machine’s engine, as with docker buildx build', async () => {
+  const { dirs, kiln, buildx } = await both(CONTEXT);
+  const tags = { kiln: `kiln.local/load-${randomUUID()}:1`, buildx: `kiln.local/load-${randomUUID()}:1` };
+  onTestFinished(async () => {
+    await command('docker', ['rmi', '--force', ...Object.values(tags)]);
+  });
+  const ids: Record<string, string> = {};
+  for (const [name, build] of Object.entries({ kiln, buildx }) as ['kiln' | 'buildx', Build][]) {
+    expect(await build('--load', '--iidfile', 'iid', '--metadata-file', 'meta', '-t', tags[name])).toMatchObject({
+      code: 0,
+    });
+    expect(await readFile(join(dirs[name], 'iid'), 'utf8')).toMatch(/^sha256:[0-9a-f]{64}$/);
+    expect(JSON.parse(await readFile(join(dirs[name], 'meta'), 'utf8'))).toMatchObject({ 'image.name': tags[name] });
+    const { stdout } = await command('docker', [
+      'image',
+      'inspect',
+      '--format',
+      '{{json .RootFS}} {{json .Config}}',
+      tags[name],
+    ]);
+    ids[name] = stdout;
+  }
+  expect(ids.kiln).toBe(ids.buildx);
+  expect(ids.kiln).toContain('org.example.k');
+
+  const piped = await kiln('--output', 'type=oci', '-t', 'kiln.example/piped:1');
+  expect(piped).toMatchObject({ code: 0, stdout: expect.stringContaining('oci-layout') });
+});
+
+test.each([
+  ['--output type=local,dest=-', 'dest cannot be stdout for local exporter'],
+  ['--output type=oci,tar=false', 'dest is required for oci exporter'],
+  ['--output - --output type=oci', 'multiple outputs configured to write to stdout'],
+  ['--output type=oci,dest=x,compression=none-such', 'unsupported compression type none-such'],
+])('%s fails with the words of docker buildx build', async (flags, message) => {
+  const { kiln, buildx } = await both(CONTEXT);
+  for (const made of await Promise.all([kiln(...flags.split(' ')), buildx(...flags.split(' '))])) {
+    expect(made.code).not.toBe(0);
+    expect(made.stderr).toContain(message);
+  }
+});
