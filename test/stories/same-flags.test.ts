@@ -43,6 +43,7 @@ async function both(files: Readonly<Record<string, string>>): Promise<Both> {
       ended(
         command('docker', ['buildx', '--builder', 'default', 'build', ...args, join(dir, 'context')], {
           cwd: dirs.buildx,
+          env: { BUILDX_EXPERIMENTAL: '1' },
         }),
       ),
   };
@@ -116,6 +117,27 @@ test('an image goes to standard output, and with --load into this machine’s en
 
   const piped = await kiln('--output', 'type=oci', '-t', 'kiln.example/piped:1');
   expect(piped).toMatchObject({ code: 0, stdout: expect.stringContaining('oci-layout') });
+});
+
+const TARGETS = `FROM scratch AS base
+# the whole of it
+FROM base AS all
+ARG flavor=sweet
+RUN --mount=type=secret,id=token make
+`;
+
+test('calls print what docker buildx build prints, without building', async () => {
+  const { kiln, buildx } = await both({ Dockerfile: TARGETS });
+  for (const call of ['targets', 'outline', 'outline,format=json']) {
+    const expected = await buildx(`--print=${call}`, '--output=type=cacheonly');
+    expect(expected).toMatchObject({ code: 0, stdout: expect.stringMatching(/base|sweet/) });
+    expect(await kiln(`--call=${call}`), call).toMatchObject({ code: 0, stdout: expected.stdout });
+  }
+  // BuildKit checks Dockerfiles since 0.15.
+  const expected = await buildx('--print=lint', '--output=type=cacheonly');
+  const checked = await kiln('--check');
+  expect(checked.code).toBe(expected.code);
+  if (expected.code !== 0) expect(checked.stderr).toContain('unsupported request frontend.lint');
 });
 
 test.each([

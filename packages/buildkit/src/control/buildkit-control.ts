@@ -14,6 +14,7 @@ import {
   type UsageRecord,
   usageRecord,
 } from './control-messages.ts';
+import { Content } from './generated/containerd/services/content/v1/content_pb.ts';
 import { Control } from './generated/moby/buildkit/v1/control_pb.ts';
 import { AUTHORITY, grpcCall } from './grpc-call.ts';
 import type { SolveStatus } from './solve-status.ts';
@@ -27,7 +28,7 @@ const USAGE_TIMEOUT_MS = 30_000;
 /** Deleting many gigabytes takes time. */
 const PRUNE_TIMEOUT_MS = 600_000;
 
-/** The calls of BuildKit's `Control` service that Kiln makes itself. All of them throw BuildkitError. */
+/** The calls of BuildKit's `Control` service, and of the content service beside it, that Kiln makes itself. All of them throw BuildkitError. */
 export class BuildkitControl implements AsyncDisposable {
   readonly #session: ClientHttp2Session;
   readonly #socket: Duplex;
@@ -87,6 +88,16 @@ export class BuildkitControl implements AsyncDisposable {
   /** Returns the garbage collection policies of all of BuildKit's workers (there is only one). */
   async gcPolicies(): Promise<GcPolicy[]> {
     return (await this.#all('ListWorkers', (c, o) => c.listWorkers({}, o))).flatMap(gcPolicies);
+  }
+
+  /** Reads a manifest, configuration or other small content of the images in BuildKit's store. */
+  async content(digest: string, timeoutMs = CALL_TIMEOUT_MS): Promise<Buffer> {
+    const parts: Uint8Array[] = [];
+    const call = { method: 'Read', silenceMs: timeoutMs };
+    for await (const { data } of grpcCall(Content, this.#session, call, (c, o) => c.read({ digest }, o))) {
+      parts.push(data);
+    }
+    return Buffer.concat(parts);
   }
 
   #all<T>(method: string, call: Call<T>, timeoutMs?: number): Promise<T[]> {

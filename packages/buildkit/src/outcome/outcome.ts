@@ -3,6 +3,7 @@ import {
   type BuilderFault,
   type BuildResult,
   type Failure,
+  type ImageResult,
   isPushed,
   type Outcome,
   outputTypes,
@@ -28,6 +29,8 @@ export interface EndedRun extends FailedRun {
   readonly pushed: readonly string[];
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly artifact: BuildResult['artifact'] | undefined;
+  /** Compressed sizes of the images that were pushed, by target, as far as they could be measured. */
+  readonly imageBytes?: readonly (number | undefined)[];
 }
 
 /** Determines the outcome of a run. */
@@ -80,11 +83,12 @@ function stopped(cause: StopCause, spec: BuildSpec): Failure {
   }
 }
 
-function succeeded({ spec, metadata, artifact }: EndedRun): BuildResult {
-  if (!spec.bake) return { ...imageOf(spec, metadata), ...(artifact && { artifact }) };
+function succeeded({ spec, metadata, artifact, imageBytes }: EndedRun): BuildResult {
   const targets = targetSpecs(spec).map(
-    ({ name = '', spec: target }) => [name, imageOf(target, (metadata[name] ?? {}) as EndedRun['metadata'])] as const,
+    ({ name = '', spec: target }, i) =>
+      [name, imageOf(target, metadataOf(metadata, spec.bake && name), imageBytes?.[i])] as const,
   );
+  if (!spec.bake) return { ...targets[0]?.[1], ...(artifact && { artifact }) };
   const [pushed, loaded] = (['pushed', 'loaded'] as const).map((how) =>
     targets.flatMap(([, image]) => image[how] ?? []),
   );
@@ -97,16 +101,30 @@ function succeeded({ spec, metadata, artifact }: EndedRun): BuildResult {
   };
 }
 
-function imageOf(spec: BuildSpec, metadata: EndedRun['metadata']): Omit<BuildResult, 'artifact' | 'targets'> {
+/** Returns what buildx wrote of a target into its metadata file. @param target undefined for a build with a single one */
+export function metadataOf(metadata: EndedRun['metadata'], target: string | undefined): EndedRun['metadata'] {
+  return target === undefined ? metadata : ((metadata[target] ?? {}) as EndedRun['metadata']);
+}
+
+function imageOf(spec: BuildSpec, metadata: EndedRun['metadata'], imageBytes: number | undefined): ImageResult {
   const digest = text(metadata['containerimage.digest']);
   const configDigest = text(metadata['containerimage.config.digest']);
+  const manifest = descriptor(metadata['containerimage.descriptor']);
   return {
     ...(digest && { digest }),
     // The `docker` driver repeats the image's digest here.
     ...(configDigest && configDigest !== digest && { configDigest }),
+    ...(manifest && { manifest }),
+    ...(imageBytes !== undefined && { imageBytes }),
     ...(isPushed(spec.output) && { pushed: [...pushedNames(spec)] }),
     ...(outputTypes(spec.output).includes('load') && { loaded: spec.tags }),
   };
+}
+
+/** Reads the descriptor that buildx writes into its metadata file. */
+function descriptor(value: unknown): BuildResult['manifest'] {
+  const { mediaType, size } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
+  return typeof mediaType === 'string' && typeof size === 'number' ? { mediaType, sizeBytes: size } : undefined;
 }
 
 function text(value: unknown): string | undefined {

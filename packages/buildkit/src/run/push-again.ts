@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type BuildSpec, tagsToPush } from '@kiln/contracts';
+import { artifactsOf, type BuildSpec, tagsToPush, targetSpecs } from '@kiln/contracts';
 import type { Failure } from '@kiln/domain';
 import { classifyFailure } from '../outcome/classify-failure.ts';
 import { stepsOfTargets } from '../outcome/failed-target.ts';
@@ -42,13 +42,14 @@ export interface PushAgainDeps {
  */
 export async function pushAgain(exitCode: number | undefined, deps: PushAgainDeps): Promise<EndedBuildx> {
   const { host, spec, targets, call, halt } = deps;
+  const artifacts = targetSpecs(spec).flatMap((target) => artifactsOf(target.spec.output));
+  // Of an artifact on buildx's standard output, a part has been stored.
+  const repeatable = tagsToPush(spec).length > 0 && artifacts.length !== 1;
   let last: EndedBuildx = { exitCode, reader: call.reader, tries: 1, pushed: call.reader.facts().pushed };
-  // A second tar can't follow the first one.
-  const canPushAgain = tagsToPush(spec).length > 0 && !call.artifact;
   for (;;) {
     await last.reader.endOfText();
     const failure = failureOf(last, targets);
-    if (!canPushAgain || halt.reason || !isPassingPushFailure(failure, last.tries > 1)) return last;
+    if (!repeatable || halt.reason || !isPassingPushFailure(failure, last.tries > 1)) return last;
     const pushFailure = failure?.code === 'push_refused' ? failure : last.pushFailure;
     last = { ...last, ...(pushFailure && { pushFailure }) };
     const { times, firstPauseMs } = host.pushRetries;

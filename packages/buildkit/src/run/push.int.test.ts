@@ -128,7 +128,11 @@ test('repeats a push that fails for a busy registry, without building again, whe
   expect(await build.outcome).toMatchObject({
     end: 'succeeded',
     steps: { total: 2, cached: 0 },
-    result: { pushed: tags, digest: expect.stringMatching(/^sha256:/) },
+    result: {
+      pushed: tags,
+      digest: expect.stringMatching(/^sha256:/),
+      manifest: { mediaType: expect.stringContaining('index') },
+    },
   });
   expect(pushNotes(build.records)).toHaveLength(2);
   const uuids = build.output().match(/^[0-9a-f-]{36}$/gm);
@@ -140,10 +144,14 @@ test('repeats a push that fails for a busy registry, without building again, whe
         accept: 'application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json',
       },
     });
+  const { result } = await build.outcome;
   const index = (await (await read('manifests/2')).json()) as { manifests: { digest: string }[] };
   const manifest = (await (await read(`manifests/${index.manifests[0]?.digest}`)).json()) as {
-    layers: { digest: string }[];
+    config: { size: number };
+    layers: { digest: string; size: number }[];
   };
+  const sizes = [manifest.config, ...manifest.layers].map(({ size }) => size);
+  expect(result?.imageBytes).toBe(sizes.reduce((sum, size) => sum + size));
   const layer = Buffer.from(await (await read(`blobs/${manifest.layers[0]?.digest}`)).arrayBuffer());
   expect(gunzipSync(layer).toString()).toContain(uuids?.[0]);
 });

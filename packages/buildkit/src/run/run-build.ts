@@ -8,7 +8,7 @@ import { stopCause } from '../outcome/build-stop.ts';
 import { namingTarget, stepsOfTargets } from '../outcome/failed-target.ts';
 import { explainForeignRun } from '../outcome/foreign-run.ts';
 import { Halt } from '../outcome/halt.ts';
-import { neverStarted, outcomeOf, type RunOutcome } from '../outcome/outcome.ts';
+import { metadataOf, neverStarted, outcomeOf, type RunOutcome } from '../outcome/outcome.ts';
 import { explainPush } from '../outcome/push-failure.ts';
 import { ProgressReader } from '../progress/progress-reader.ts';
 import { withoutStep } from '../progress/without-step.ts';
@@ -16,11 +16,12 @@ import { proxyArgs, proxySecrets } from '../settings/proxy.ts';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
 import { BAKE_ENV, bakeArguments } from './bake-arguments.ts';
-import { type BuildxInvocation, buildxArguments, unenforcedLimits } from './buildx-arguments.ts';
+import { type BuildxInvocation, buildxArguments, callEnv, unenforcedLimits } from './buildx-arguments.ts';
 import { cacheFlags, failedExport, localCacheFlags, s3Env } from './cache-flags.ts';
 import { hiddenPart } from './docker-config.ts';
 import { Laps } from './laps.ts';
 import { explainRefusal } from './login-refusal.ts';
+import { measurePushed } from './measure-pushed.ts';
 import { namedContextDirs } from './named-contexts.ts';
 import { packOutputs } from './pack-outputs.ts';
 import { prepareContext } from './prepare-context.ts';
@@ -33,12 +34,12 @@ import type { RunRequest } from './run-request.ts';
 import { prepareTargets } from './target-contexts.ts';
 
 /** What bake files have no keys for. */
-const NO_FEATURES = { memoryFlag: false, cpusFlag: false };
+const NO_FEATURES = { memoryFlag: false, cpusFlag: false, callFlag: false };
 
 /** Runs one build from beginning to end; resolves when its buildx has exited. */
 export async function runBuild(host: RunHost, request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
   const { spec } = request;
-  const artifacts = targetSpecs(spec).flatMap((target) => artifactsOf(target.spec.output)).length;
+  const artifacts = spec.call ? 1 : targetSpecs(spec).flatMap((target) => artifactsOf(target.spec.output)).length;
   if (artifacts > 0 && !request.artifact) throw new Error('output artifact requested, but request.artifact is missing');
   if (signal.aborted) return neverStarted(stopCause(signal.reason), spec);
   const laps = new Laps<'contextMs' | 'filesMs' | 'buildxMs' | 'outcomeMs'>();
@@ -88,7 +89,15 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const call = {
     argv: bake?.argv ?? buildxArguments(invocation),
     // A context's .git may have settings that name programs, which git would run if buildx called it there.
-    env: [...files.env, 'BUILDX_GIT_INFO=false', ...BAKE_ENV, ...policy, ...env, ...s3Env(caches, request.secrets)],
+    env: [
+      ...files.env,
+      'BUILDX_GIT_INFO=false',
+      ...BAKE_ENV,
+      ...callEnv(spec, host.features),
+      ...policy,
+      ...env,
+      ...s3Env(caches, request.secrets),
+    ],
     user: await files.handOver(),
     ...{ pidFile: files.pidFile, spillFile: files.spillFile, reader: first, artifact },
   };
@@ -118,8 +127,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const failedCaches = exitCode === 0 ? failedExport(failed) : undefined;
   if (failedCaches) request.onFailedExport?.(failedCaches);
   if (exitCode === 0 && archive.to !== undefined) await request.archive?.save(archive.to, halt.signal);
-  laps.end('outcomeMs');
-  host.log.info({ buildId: request.buildId, attempt: request.attempt, ...laps.taken }, 'build run ended');
+  const metadata = finished?.metadata ?? (exitCode === 0 ? await files.metadata() : {});
   const outcome = outcomeOf({
     spec,
     exitCode: finished ? 0 : exitCode,
@@ -129,9 +137,14 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     // What a repeated push finds in the cache was built by this run.
     counts: first.facts().counts,
     pushed: [...new Set([...ended.pushed, ...facts.pushed])],
-    metadata: finished?.metadata ?? (exitCode === 0 ? await files.metadata() : {}),
+    metadata,
+    imageBytes: await Promise.all(
+      targets.map((target) => measurePushed(host, target.spec, metadataOf(metadata, target.name))),
+    ),
     artifact: stored,
   });
+  laps.end('outcomeMs');
+  host.log.info({ buildId: request.buildId, attempt: request.attempt, ...laps.taken }, 'build run ended');
   const foreign = explainForeignRun(bake ? explainBakeFile(outcome) : outcome, failed, spec.platforms, host.platforms);
   const refused = explainRefusal(foreign, failed, { logins, ownLogins, trust: host.trust, spec });
   return namingTarget(explainPush(refused, tagsToPush(spec), ended), failed, names, facts.lines);
@@ -181,7 +194,7 @@ async function readRest(host: RunHost, ref: string, reader: ProgressReader): Pro
 
 /** Whether BuildKit did all that was asked for. Loading the image is buildx's own work after the build, which it then hasn't done, nor maybe one of several outputs. */
 function isAllDone(spec: BuildSpec, history: BuildHistory, reader: ProgressReader): boolean {
-  if (history.failed || spec.output.type === 'several') return false;
+  if (history.failed || spec.call || spec.output.type === 'several') return false;
   const { pushed } = reader.facts();
   return !outputTypes(spec.output).includes('load') && pushedNames(spec).every((name) => pushed.includes(name));
 }

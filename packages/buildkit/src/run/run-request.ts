@@ -116,7 +116,7 @@ export interface RunRequest {
   readonly archive?: CacheArchive;
   /** Namespace of the cache mounts, for a build that shares them with no other. */
   readonly ownNamespace?: string;
-  /** Stores the tar of the result; required if an output is an `artifact`. @throws ArtifactRefused to fail the build itself */
+  /** Stores the tar of the result; required if an output is an `artifact`, and for a `call`. @throws ArtifactRefused to fail the build itself */
   artifact?(stream: Readable): Promise<{ readonly digest: string; readonly sizeBytes: number }>;
   readonly observer?: RunObserver | undefined;
   /** Takes the records in order. A returned promise is backpressure: the next record waits until it resolves. */

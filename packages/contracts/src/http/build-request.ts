@@ -8,7 +8,7 @@ import { MTIME_MODES, NAMESPACE_ARG, SUPERSEDE_MODES } from './constants.ts';
 import { contextDigest, relativePath, secretName, secretValue, tagReference, teamName } from './fields.ts';
 import { hostLabels } from './host-labels.ts';
 import { outputConflicts, outputSpec } from './output-spec.ts';
-import { annotations, extraHosts, noCacheFilter, runLimits } from './run-options.ts';
+import { annotations, call, extraHosts, noCacheFilter, runLimits } from './run-options.ts';
 
 export const uploadSource = z
   .strictObject({
@@ -91,6 +91,7 @@ const oneTarget = z
       .default([]),
     tags: z.array(tagReference).max(64).default([]),
     output: outputSpec.default({ type: 'none' }),
+    call,
     annotations,
     noCache: z.boolean().default(false),
     noCacheFilter,
@@ -170,6 +171,10 @@ const oneTarget = z
     }
     for (const { path, expected: message, input } of outputConflicts(request))
       ctx.addIssue({ code: 'custom', path, message, input });
+    if (request.call && request.output.type !== 'none') {
+      const message = '"none", because call is given, which builds nothing';
+      ctx.addIssue({ code: 'custom', path: ['output', 'type'], message, input: request.output.type });
+    }
     if (request.noCache && request.noCacheFilter?.length) {
       ctx.addIssue({
         code: 'custom',
@@ -249,6 +254,10 @@ export const buildRequest = oneTarget
   .superRefine((request, ctx) => {
     for (const { path, expected, input } of bakeFaults(request)) {
       ctx.addIssue({ code: 'custom', path: [...path], message: expected, input });
+    }
+    if (request.bake && request.call) {
+      const message = 'none, because bake is given, whose targets are built';
+      ctx.addIssue({ code: 'custom', path: ['call'], message, input: request.call });
     }
   })
   .meta({ id: 'BuildRequest' });

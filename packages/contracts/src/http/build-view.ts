@@ -31,6 +31,14 @@ export const attemptView = z
 const imageResult = z.strictObject({
   digest: z.string().optional(),
   configDigest: z.string().optional(),
+  manifest: z
+    .strictObject({ mediaType: z.string(), sizeBytes: z.int() })
+    .optional()
+    .meta({ description: 'What `digest` names: the manifest of an image, or an index of several.' }),
+  imageBytes: z.int().optional().meta({
+    description:
+      'Size of the image that was pushed: its configuration and compressed layers, of all platforms, without attestations. Absent if the host couldn’t measure it.',
+  }),
   pushed: z.array(z.string()).optional(),
   loaded: z.array(z.string()).optional(),
 });

@@ -9,6 +9,10 @@ export interface ImageResult {
   /** Manifest digest of the image, if one was built. */
   readonly digest?: string;
   readonly configDigest?: string;
+  /** Of the manifest, or of the index of several, which `digest` names. */
+  readonly manifest?: { readonly mediaType: string; readonly sizeBytes: number };
+  /** Size of an image that was pushed: its configuration and its compressed layers, of all platforms. */
+  readonly imageBytes?: number;
   /** References that were pushed. A canceled build may have some, if their push had finished before the cancel. */
   readonly pushed?: readonly string[];
   /** References loaded into the host's engine. */
@@ -104,6 +108,8 @@ export interface BuildRecord {
   readonly granted?: Granted;
   /** Absent: `warm`. */
   readonly cacheMode?: CacheMode;
+  /** Whether it only evaluates the Dockerfile, so that its duration says nothing about builds of the repo. */
+  readonly isCall?: true;
   readonly createdAt: number;
   /** When it was queued last: at its acceptance, or at the loss of its last attempt. */
   readonly queuedAt: number;

@@ -22,6 +22,8 @@ export function checkLinked(targets: Targets): void {
     throw new UsageError(
       `target ${piped.target.name}: a context from standard input cannot be linked to other targets`,
     );
+  const called = targets.find(({ prepared }) => prepared.request.call);
+  if (called) throw new UsageError(`target ${called.target.name}: call is not supported for linked targets`);
   const piping = targets.filter(({ prepared }) => prepared.plan.destinations?.some(({ type }) => type === 'stdout'));
   if (piping.length > 1)
     throw new UsageError(

@@ -183,8 +183,10 @@ async function writeResults(
 ): Promise<void> {
   const built = baked.filter(({ build }) => build.state === 'succeeded');
   for (const { targets, build } of built) {
+    const [own, ...others] = targets;
     const destinations = targets.flatMap(({ prepared }) => prepared.plan.destinations ?? []);
-    if (destinations.length > 0) await fetchResult(client, build, { destinations }, io);
+    if (others.length === 0) await fetchResult(client, build, own.prepared.plan, io);
+    else if (destinations.length > 0) await fetchResult(client, build, { destinations }, io);
   }
   if (file === undefined || built.length < baked.length) return;
   const all = Object.fromEntries(

@@ -66,10 +66,15 @@ describe('kiln build', () => {
   });
 
   it('writes the files of --metadata-file and --iidfile', async () => {
-    cli.api.onSubmit = () => cli.succeed({ digest: 'sha256:m', pushed: ['r.io/a:1', 'r.io/a:2'] });
+    cli.api.onSubmit = () =>
+      cli.succeed({
+        ...{ digest: 'sha256:m', manifest: { mediaType: 'application/json', sizeBytes: 12 } },
+        pushed: ['r.io/a:1', 'r.io/a:2'],
+      });
     expect(await runCli(['build', '--push', '--metadata-file', 'm.json', '--iidfile', 'iid'], cli.io())).toBe(0);
     expect(JSON.parse(await readFile(join(cli.dir.path, 'm.json'), 'utf8'))).toMatchObject({
       'containerimage.digest': 'sha256:m',
+      'containerimage.descriptor': { mediaType: 'application/json', digest: 'sha256:m', size: 12 },
       'image.name': 'r.io/a:1,r.io/a:2',
       'kiln.build': cli.api.build.id,
     });

@@ -65,6 +65,17 @@ describe('kiln ps', () => {
     expect(states.slice(1, 4)).toEqual(['superseded', 'sharing', 'canceling']);
   });
 
+  it('shows digest and size of images', async () => {
+    const digest = 'sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef';
+    cli.api.builds = [fakeBuild({ result: { digest, imageBytes: 12_300_000 } }), FAILED];
+    const cells = (await cli.run('ps -a')).out.split('\n').map((line) => line.split(/ {2,}/).slice(7));
+    expect(cells.slice(0, 3)).toEqual([['DIGEST', 'SIZE'], ['sha256:0123456789ab', '12.30MB'], []]);
+    expect(JSON.parse((await cli.run('ps -a --json')).out).builds[0].result).toEqual({
+      digest,
+      imageBytes: 12_300_000,
+    });
+  });
+
   it('prints one JSON document with --json', async () => {
     expect(JSON.parse((await cli.run('ps --json')).out).builds).toHaveLength(1);
     expect(JSON.parse((await cli.run('ps --json --state failed')).out).builds[0].id).toBe(FAILED.id);

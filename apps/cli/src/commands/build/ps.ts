@@ -1,5 +1,5 @@
 import { hasEnded, type KilnClient, type ListOptions } from '@kiln/client';
-import type { BuildView } from '@kiln/contracts';
+import { type BuildView, bytes } from '@kiln/contracts';
 import { BUILD_STATES } from '@kiln/domain';
 import { oneOf, wholeNumber } from '../../framework/flag-values.ts';
 import { age, duration } from '../../io/ages.ts';
@@ -70,11 +70,14 @@ function columns({ out, now }: Io, rows: readonly BuildView[]): Column<BuildView
 }
 
 const COMMIT_CHARS = 8;
+const DIGEST_CHARS = 12;
 
 const OPTIONAL: readonly Column<BuildView>[] = [
   { title: 'BY', text: ({ createdBy }) => creatorText(createdBy), min: 8, dispensable: 4 },
   { title: 'COMMIT', text: ({ commit }) => commit?.slice(0, COMMIT_CHARS) ?? '', dispensable: 5 },
   { title: 'TAG', text: ({ request: { tags } }) => tagsText(tags), min: 10, dispensable: 6 },
+  { title: 'DIGEST', text: ({ result }) => shortDigest(result?.digest), dispensable: 7 },
+  { title: 'SIZE', text: ({ result }) => sizeText(result?.imageBytes), align: 'right', dispensable: 7 },
   { title: 'WAITING', text: ({ waiting }) => (waiting ? waitingText(waiting) : ''), min: 12, dispensable: 3 },
 ];
 
@@ -87,6 +90,14 @@ function creatorText(createdBy: BuildView['createdBy']): string {
 
 function tagsText([first, ...more]: readonly string[]): string {
   return first === undefined ? '' : `${first}${more.length > 0 ? ` (+${more.length})` : ''}`;
+}
+
+function shortDigest(digest = ''): string {
+  return digest.slice(0, 'sha256:'.length + DIGEST_CHARS);
+}
+
+function sizeText(imageBytes: number | undefined): string {
+  return imageBytes === undefined ? '' : bytes(imageBytes);
 }
 
 const STYLES: Readonly<Partial<Record<BuildView['state'], Style>>> = {

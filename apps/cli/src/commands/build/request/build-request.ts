@@ -15,7 +15,7 @@ export type BuildFlags = FlagValues<typeof DOCKER_FLAGS & typeof KILN_FLAGS>;
 /** Flags that don't go into the request as they are. */
 type OtherFlags =
   | ('file' | 'secret' | 'push' | 'load' | 'output' | 'metadata-file' | 'iidfile' | 'progress' | 'quiet')
-  | ('build-context' | 'no-client-logins' | 'client-login')
+  | ('build-context' | 'no-client-logins' | 'client-login' | 'call' | 'check' | 'print')
   | ('repo' | 'ref' | 'detach' | 'json' | 'idempotency-key');
 export type RequestFlags = Omit<BuildFlags, OtherFlags>;
 
@@ -45,6 +45,7 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
     platforms: platforms(flags.platform),
     tags: [...new Set([...flags.tag, ...plan.names])],
     output: plan.output,
+    ...(plan.call && { call: { method: plan.call.method, format: plan.call.format } }),
     ...(flags.annotation.length > 0 && { annotations: [...flags.annotation] }),
     noCache: flags['no-cache'] ?? false,
     ...(flags['no-cache-filter'].length > 0 && { noCacheFilter: stages(flags['no-cache-filter']) }),

@@ -15,6 +15,14 @@ export function metadata(build: BuildView): Record<string, unknown> {
   return {
     'buildx.build.ref': `kiln/${build.host ?? 'none'}/${build.id}`,
     ...(result?.configDigest && { 'containerimage.config.digest': result.configDigest }),
+    ...(result?.digest &&
+      result.manifest && {
+        'containerimage.descriptor': {
+          mediaType: result.manifest.mediaType,
+          digest: result.digest,
+          size: result.manifest.sizeBytes,
+        },
+      }),
     ...(result?.digest && { 'containerimage.digest': result.digest }),
     ...(names && names.length > 0 && { 'image.name': names.join(',') }),
     'kiln.build': build.id,
