@@ -54,6 +54,7 @@ export {
   MAX_SNAPSHOT_CHUNK_BYTES,
   type NewSnapshot,
   newSnapshot,
+  OWNED_SNAPSHOT_FORMAT,
   type SaveRequest,
   type SeedRequest,
   SNAPSHOT_FORMAT,
