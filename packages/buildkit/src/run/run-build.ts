@@ -15,6 +15,7 @@ import { awaitQuiet } from './await-quiet.ts';
 import { type BuildxInvocation, buildxArguments, callEnv, unenforcedLimits } from './buildx-arguments.ts';
 import { cacheFlags, failedExport, localCacheFlags, s3Env } from './cache-flags.ts';
 import { hiddenPart } from './docker-config.ts';
+import { hiddenSecrets } from './hidden-secrets.ts';
 import { Laps } from './laps.ts';
 import { explainRefusal } from './login-refusal.ts';
 import { measurePushed } from './measure-pushed.ts';
@@ -44,7 +45,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const contextDirs = await namedContextDirs(request, files, halt);
   if ('end' in contextDirs) return contextDirs;
   laps.end('contextMs');
-  const { env, places } = await files.placeSecrets(request.secrets);
+  const { env, places } = await files.placeSecrets(request.secrets, spec.binarySecrets);
   const { registryLogins: logins = [] } = request;
   const ownLogins = await files.placeLogins(logins, host.dockerConfigDir);
   const caches = request.cachePlaces ?? { from: [], to: [] };
@@ -134,9 +135,11 @@ function progressReader(
   { spec, secrets, registryLogins = [], hidden = [] }: RunRequest,
   sink: RecordSink,
 ) {
+  const { hidden: texts, hiddenBytes } = hiddenSecrets(spec, secrets);
   return new ProgressReader(
     {
-      hidden: [...secrets.values(), ...registryLogins.map(hiddenPart), ...hidden, ...proxySecrets(host.proxy)],
+      hiddenBytes,
+      hidden: [...texts, ...registryLogins.map(hiddenPart), ...hidden, ...proxySecrets(host.proxy)],
       tags: pushedNames(spec),
     },
     { deliver: (records) => sink.deliver(records), now: () => host.now() },
