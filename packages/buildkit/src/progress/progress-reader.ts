@@ -18,6 +18,8 @@ export interface ProgressReaderOptions {
   readonly hiddenBytes?: readonly Buffer[];
   /** Tags that the build pushes. */
   readonly tags: readonly string[];
+  /** Changes statuses before they are read. Default: none are changed. */
+  readonly filter?: ((status: SolveStatus) => SolveStatus) | undefined;
 }
 
 export interface ProgressReaderDeps {
@@ -111,7 +113,7 @@ export class ProgressReader {
   async #take(item: ScannedItem): Promise<void> {
     switch (item.type) {
       case 'status':
-        return await this.#deliver(solveStatus(item.value));
+        return await this.#deliver(this.#filtered(solveStatus(item.value)));
       case 'dropped':
         return await this.warn(`${item.bytes} bytes of progress output were too long to read`);
       case 'line': {
@@ -120,6 +122,10 @@ export class ProgressReader {
         if (line.startsWith('WARNING: ')) await this.warn(line.slice('WARNING: '.length));
       }
     }
+  }
+
+  #filtered(status: SolveStatus): SolveStatus {
+    return this.#options.filter?.(status) ?? status;
   }
 
   async #deliver(all: SolveStatus): Promise<void> {

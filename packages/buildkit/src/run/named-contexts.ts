@@ -9,15 +9,18 @@ import { treeTar } from './tree-context.ts';
 /**
  * Unpacks the uploaded directories that a build names as further contexts, with the times that were sent with them. Returns their absolute paths by name, or
  * the build's outcome if one can't be used, or the build was stopped meanwhile.
+ * @param first number of the first one among all of the run
  */
 export async function namedContextDirs(
   { contexts = [], spec }: Pick<RunRequest, 'contexts' | 'spec'>,
   files: RunFiles,
   halt: Halt,
+  first = 0,
 ): Promise<ReadonlyMap<string, string> | Outcome> {
   const dirs = new Map<string, string>();
   try {
-    for (const [i, { name, open, times }] of contexts.entries()) {
+    for (const [at, { name, open, times }] of contexts.entries()) {
+      const i = first + at;
       await using tree = open(`${files.contentsFile}-${i}`);
       const tar = await treeTar(tree, times, halt.signal);
       dirs.set(name, await files.unpackNamedContext(tar, i, halt.signal));

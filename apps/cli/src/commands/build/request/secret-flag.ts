@@ -63,7 +63,7 @@ function parseSecret(flag: string, env: Env): { id: string; source: Source } {
 
 async function readSecretFile(id: string, path: string): Promise<Buffer> {
   const data = await readAll(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') throw new UsageError(`--secret id=${id}: no such file: ${path}`);
+    if (error.code === 'ENOENT') throw new UsageError(`--secret id=${id}: ${path}: no such file or directory`);
     if (error.code === 'EISDIR') throw new UsageError(`--secret id=${id}: not a file: ${path}`);
     throw new UsageError(`--secret id=${id}: ${error.message}`);
   });
