@@ -1,7 +1,8 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeImages, startPrivateRegistry } from '@kiln/buildkit/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ComposeProject, engineAddress } from '../support/compose.ts';
+import { ComposeProject, engineAddress, imageMegabytes } from '../support/compose.ts';
 import { hanging, quick } from '../support/dockerfiles.ts';
 import { containersOf } from '../support/engine.ts';
 import { expectWhole } from '../support/logs.ts';
@@ -53,6 +54,21 @@ describe('the pool of infra/compose.yaml', { timeout: STORY_TIMEOUT_MS }, () => 
     const data = await pool.setting('KILN_DATA_DIR');
     expect(await readdir(join(data, 'scratch', 'runs'))).toEqual([]);
     expect((await stat(join(data, 'scratch', 'buildx', 'instances'))).uid).toBe(KILN_UID);
+  });
+
+  test('the command’s image is small, and builds and pushes in a CI job as any user, with the docker logins that are mounted', async () => {
+    const image = await pool.image('cli');
+    expect(await imageMegabytes(image)).toBeLessThan(120);
+    await using registry = await startPrivateRegistry();
+    const { host, username, password } = registry;
+    const auths = { [host]: { auth: Buffer.from(`${username}:${password}`).toString('base64') } };
+    const args = ['build', '--progress', 'plain', '-t', `${host}/app:1`, '--push', '.'];
+    await using stack = new AsyncDisposableStack();
+    stack.defer(() => removeImages([`${host}/app:1`]));
+    const files = { Dockerfile: `FROM scratch\nCOPY Dockerfile /${uniqueSeconds()}\n` };
+    const job = await pool.ciJob(args, files, { auths });
+    expect(await job.exited, job.lines.join('\n')).toMatchObject({ code: 0 });
+    expect(await registry.tags('app')).toEqual(['1']);
   });
 
   test('a worker that is stopped finishes its build, while other builds go to a further machine that joined with only a worker', async () => {

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -126,6 +126,39 @@ export class ComposeProject implements AsyncDisposable {
     return new ManagedProcess(`kiln ${args[0]}`, 'docker', argv, bareEnv());
   }
 
+  /**
+   * Runs the command's image as a CI job would, with plain `docker run`, as a user that the image doesn't know. The working directory has these files.
+   * @param dockerConfig content of the user's docker config, which is mounted
+   */
+  async ciJob(args: readonly string[], files: ContextFiles, dockerConfig: object): Promise<ManagedProcess> {
+    const [work, config] = [await mkdtemp(join(this.dir, 'work-')), await mkdtemp(join(this.dir, 'config-'))];
+    for (const [name, content] of Object.entries(files)) await writeFile(join(work, name), content);
+    await writeFile(join(config, 'config.json'), JSON.stringify(dockerConfig));
+    await Promise.all([work, config].map((dir) => chmod(dir, 0o755)));
+    const { url } = await this.client();
+    const env = { KILN_URL: url, KILN_TOKEN: await this.setting('KILN_TOKEN') };
+    const mounts = ['-v', `${work}:/w`, '-w', '/w', '-v', `${config}:/docker:ro`, '-e', 'DOCKER_CONFIG=/docker'];
+    const label = ['--label', `com.docker.compose.project=${this.name}`];
+    const passed = Object.keys(env).flatMap((name) => ['-e', name]);
+    const argv = [
+      'run',
+      '--rm',
+      ...label,
+      '--user',
+      '54321:54321',
+      ...mounts,
+      ...passed,
+      await this.image('cli'),
+      ...args,
+    ];
+    return new ManagedProcess(`kiln ${args[0]}`, 'docker', argv, { ...bareEnv(), ...env });
+  }
+
+  /** The image of a service. */
+  async image(service: string): Promise<string> {
+    return `${await this.setting('KILN_IMAGE_PREFIX')}${service}:latest`;
+  }
+
   async setting(name: string): Promise<string> {
     const text = await readFile(this.envFile, 'utf8');
     return new RegExp(`^${name}=(.*)$`, 'm').exec(text)?.[1] ?? '';
@@ -154,6 +187,14 @@ export class ComposeProject implements AsyncDisposable {
     for (const image of this.#builtImages) await run('docker', ['image', 'rm', image]).catch(() => {});
     await rm(this.dir, { recursive: true, force: true });
   }
+}
+
+/** What `docker image ls` shows as an image's size, in MB. @throws Error if it isn't shown in MB */
+export async function imageMegabytes(image: string): Promise<number> {
+  const { stdout } = await run('docker', ['image', 'ls', '--format', '{{.Size}}', image]);
+  const [, megabytes] = /^(\d+(?:\.\d+)?)MB\n$/.exec(stdout) ?? [];
+  if (megabytes === undefined) throw new Error(`size of ${image}: got ${JSON.stringify(stdout)}, expected megabytes`);
+  return Number(megabytes);
 }
 
 /** Returns the address by which containers reach this machine: the engine's own on its default network. */

@@ -144,7 +144,9 @@ export class KnownHosts {
     const { startedAt, endedAt, end } = attempt ?? {};
     // Only successes teach durations: a failed build may have failed at its first step, a lost or canceled one at any.
     const runMs =
-      end === 'succeeded' && startedAt !== undefined && endedAt !== undefined ? endedAt - startedAt : undefined;
+      end === 'succeeded' && !record?.isCall && startedAt !== undefined && endedAt !== undefined
+        ? endedAt - startedAt
+        : undefined;
     // A builder that was made for the attempt is gone, with all that it held.
     const isWarm = record?.cacheMode === undefined;
     const bytes = record && isWarm ? host.caches.get(cacheKey(record))?.bytes : undefined;

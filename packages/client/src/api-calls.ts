@@ -31,10 +31,12 @@ export class ApiCalls {
 
   /** Calls a route and parses its answer by the schema of that name. */
   protected async json<N extends AnswerName>(path: string, answer: N, call: Call): Promise<Answer<N>> {
-    const body = await readText(await this.transport.call(path, call));
     const isOfBuild = OF_BUILDS.has(answer);
-    const loaded = await (isOfBuild ? import('./build-schemas.ts') : import('./schemas.ts'));
-    const schemas = loaded as unknown as { readonly [M in AnswerName]: z.ZodType<Answer<M>> };
+    const load = () => (isOfBuild ? import('./build-schemas.ts') : import('./schemas.ts'));
+    // While the server works on its answer. Before the request is sent, the server would wait instead.
+    const onSent = () => void load().catch(() => undefined);
+    const body = await readText(await this.transport.call(path, { ...call, onSent }));
+    const schemas = (await load()) as unknown as { readonly [M in AnswerName]: z.ZodType<Answer<M>> };
     return readAnswer(path, schemas[answer], parseJson(body), isOfBuild ? FEW : undefined);
   }
 }

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { KilnClient } from './client.ts';
 import { KilnBadAnswer, KilnUnreachable } from './errors.ts';
 import { serve } from './testing/serve.ts';
+import { Transport } from './transport.ts';
 
 const hosts = JSON.stringify({ hosts: [] });
 
@@ -40,6 +41,19 @@ describe('the connection of a client', () => {
     });
     const error = await new KilnClient({ url }).hosts().catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(KilnUnreachable);
+  });
+
+  it.each([
+    ['a text', () => '{}'],
+    ['a stream', () => streamOf('{}')],
+  ])('reports that a request with %s was sent while the server still works on its answer', async (_what, body) => {
+    const sent = Promise.withResolvers<void>();
+    const url = await serve(async (_req, res) => {
+      await sent.promise;
+      res.end('{}');
+    });
+    const call = { method: 'POST', body: body(), onSent: sent.resolve } as const;
+    expect((await new Transport(url, undefined).call('/', call)).status).toBe(200);
   });
 
   it('throws the signal’s reason, before the answer and within it', async () => {
@@ -99,3 +113,7 @@ it('a request doesn’t load fetch, which takes longer than the request', () => 
     'KilnUnreachable 0',
   );
 });
+
+async function* streamOf(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text);
+}

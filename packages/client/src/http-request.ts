@@ -7,6 +7,8 @@ export interface HttpRequest {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
+  /** Called when the whole request has been handed to the system. */
+  readonly onSent?: (() => void) | undefined;
 }
 
 /** How long a connection may take, and how long the server may then say nothing, in ms. As in `fetch`. */
@@ -24,13 +26,14 @@ const require = createRequire(import.meta.url);
  * Opens a request on Node's own agent, which keeps connections open for the next request and uses proxies as Node is told to
  * (`NODE_USE_ENV_PROXY`). Fails with `ETIMEDOUT` if there is no connection or no answer in time.
  */
-export function openRequest(url: string, { signal, ...options }: HttpRequest): ClientRequest {
+export function openRequest(url: string, { signal, onSent, ...options }: HttpRequest): ClientRequest {
   const { request: open } = url.startsWith('https:')
     ? (require('node:https') as typeof import('node:https'))
     : (require('node:http') as typeof import('node:http'));
   const request = open(url, { ...options, ...(signal && { signal }) });
   const late = (what: string, ms: number) =>
     Object.assign(new Error(`${what} within ${ms / 1000} s`), { code: 'ETIMEDOUT' });
+  if (onSent) request.once('finish', onSent);
   request.setTimeout(SILENCE_TIMEOUT_MS, () => request.destroy(late('no data', SILENCE_TIMEOUT_MS)));
   request.on('socket', (socket) => {
     if (!socket.connecting) return;

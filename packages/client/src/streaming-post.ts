@@ -7,14 +7,19 @@ export interface StreamingPost {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal | undefined;
+  /** As in `HttpRequest`. */
+  readonly onSent?: (() => void) | undefined;
 }
 
 /**
  * POSTs a body of any length at the pace of the connection. (`fetch` of undici 7, Node 24, ignores backpressure: with a slow reader, 570 MB
  * of a 600 MB stream were in memory.) Throws what the socket or `body` throws.
  */
-export async function streamingPost(url: string, { headers, body, signal }: StreamingPost): Promise<HttpAnswer> {
-  const request = openRequest(url, { method: 'POST', headers, signal });
+export async function streamingPost(
+  url: string,
+  { headers, body, signal, onSent }: StreamingPost,
+): Promise<HttpAnswer> {
+  const request = openRequest(url, { method: 'POST', headers, signal, onSent });
   const settled = new AbortController();
   const answer = answered(request).finally(() => settled.abort());
   feed(request, body, settled.signal).catch((error: Error) => request.destroy(error));

@@ -11,6 +11,8 @@ export interface Call {
   /** A body that isn't text is streamed at the pace of the connection. */
   readonly body?: string | AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal | undefined;
+  /** Called when the whole request has been sent, perhaps more than once. */
+  readonly onSent?: (() => void) | undefined;
 }
 
 /** A bearer token, or a function that returns one for each request, for short-lived tokens. */
@@ -37,7 +39,7 @@ export class Transport {
    * Returns an answer with a status below 400. Throws `KilnProblem`, `KilnUnreachable`, `KilnBadAnswer` for a redirect to elsewhere, the
    * signal's reason, or what getting a token throws. Reading the answer's body throws `KilnUnreachable`, or the signal's reason.
    */
-  async call(path: string, { method = 'GET', headers, query, body, signal }: Call): Promise<HttpAnswer> {
+  async call(path: string, { method = 'GET', headers, query, body, signal, onSent }: Call): Promise<HttpAnswer> {
     const url = `${this.url}${path}${search(query)}`;
     const token = typeof this.#token === 'function' ? await this.#token() : this.#token;
     const all = {
@@ -50,8 +52,8 @@ export class Transport {
     try {
       answer =
         body === undefined || typeof body === 'string'
-          ? await sendRequest(url, { method, headers: all, signal, ...(body !== undefined && { body }) })
-          : await streamingPost(url, { headers: all, body, signal });
+          ? await sendRequest(url, { method, headers: all, signal, onSent, ...(body !== undefined && { body }) })
+          : await streamingPost(url, { headers: all, body, signal, onSent });
     } catch (error) {
       signal?.throwIfAborted();
       throw error instanceof KilnBadAnswer ? error : new KilnUnreachable(this.url, error);

@@ -24,7 +24,12 @@ test.each([
   expect(buildkitVersion(text)).toBe(version);
 });
 
-test('detects limits by the flags in the help text', () => {
-  expect(featuresOf('      --shm-size bytes     Size of memory\n')).toEqual({ memoryFlag: false, cpusFlag: false });
-  expect(featuresOf('      --cpus float   CPUs\n  -m, --memory bytes\n')).toEqual({ memoryFlag: true, cpusFlag: true });
+test('detects limits and calls by the flags in the help text', () => {
+  expect(featuresOf('      --shm-size bytes     Size of memory\n')).toEqual({
+    ...{ memoryFlag: false, cpusFlag: false, callFlag: false },
+  });
+  expect(featuresOf('      --cpus float   CPUs\n  -m, --memory bytes\n')).toEqual({
+    ...{ memoryFlag: true, cpusFlag: true, callFlag: false },
+  });
+  expect(featuresOf('      --call string     Set method\n')).toMatchObject({ callFlag: true });
 });

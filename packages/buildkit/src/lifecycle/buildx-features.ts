@@ -25,5 +25,9 @@ export function buildkitVersion(inspect: string): string | undefined {
 
 /** Determines buildx's features from the output of `buildx build --help`. */
 export function featuresOf(help: string): BuildxFeatures {
-  return { memoryFlag: /\s--memory[\s=]/.test(help), cpusFlag: /\s--cpus[\s=]/.test(help) };
+  return {
+    memoryFlag: /\s--memory[\s=]/.test(help),
+    cpusFlag: /\s--cpus[\s=]/.test(help),
+    callFlag: /\s--call[\s=]/.test(help),
+  };
 }

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { type BuildxInvocation, buildxArguments, cacheNamespace, unenforcedLimits } from './buildx-arguments.ts';
 import { gitContext } from './git-context.ts';
 
-const NO_LIMITS = { memoryFlag: false, cpusFlag: false };
+const NO_LIMITS = { memoryFlag: false, cpusFlag: false, callFlag: false };
 
 function spec(fields: Partial<Parameters<typeof buildSpec.parse>[0] & object> = {}): BuildSpec {
   return buildSpec.parse({ source: { type: 'upload', name: 'app' }, secrets: [], ...fields });
@@ -81,7 +81,7 @@ test('passes everything that a request can contain', () => {
         { id: 'npm', env: 'KILN_SECRET_0' },
         { id: 'GIT_AUTH_TOKEN.github.com', src: '/scratch/secret-1' },
       ],
-      features: { memoryFlag: true, cpusFlag: true },
+      features: { memoryFlag: true, cpusFlag: true, callFlag: true },
       context: { type: 'git', url: 'https://github.com/acme/app', commit: 'abc', subdir: './services/web/' },
     },
   );
@@ -163,6 +163,16 @@ test.each([
   expect(given).toContain('--tag=a:1');
 });
 
+test.each([
+  [{ method: 'check' }, true, '--call=check,format=text,ignorestatus=true'],
+  [{ method: 'outline', format: 'json' }, true, '--call=outline,format=json,ignorestatus=true'],
+  [{ method: 'check' }, false, '--print=lint'],
+  [{ method: 'targets', format: 'json' }, false, '--print=targets,format=json'],
+])('passes the call %j to a buildx that has --call: %j', (call, callFlag, flag) => {
+  const given = argumentsOf({ call }, { features: { ...NO_LIMITS, callFlag } });
+  expect(given.filter((arg) => /^--(?:call|print|output)/.test(arg))).toEqual(['--output=type=cacheonly', flag]);
+});
+
 test('gives each output its own names', () => {
   const outputs = [
     { type: 'push', names: ['a:1', 'a:2'] },
@@ -209,7 +219,7 @@ test('omits and lists limits for which this buildx has no flag', () => {
   const limited = { resources: { memoryBytes: 1 << 30, cpus: 2 } };
   expect(argumentsOf(limited).join(' ')).not.toMatch(/memory|cpus/);
   expect(unenforcedLimits(spec(limited), NO_LIMITS)).toEqual(['memoryBytes', 'cpus']);
-  expect(unenforcedLimits(spec(limited), { memoryFlag: true, cpusFlag: true })).toEqual([]);
+  expect(unenforcedLimits(spec(limited), { ...NO_LIMITS, memoryFlag: true, cpusFlag: true })).toEqual([]);
   expect(unenforcedLimits(spec(), NO_LIMITS)).toEqual([]);
 });
 

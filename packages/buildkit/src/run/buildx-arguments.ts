@@ -11,6 +11,8 @@ export interface BuildxFeatures {
   readonly memoryFlag: boolean;
   /** `build --cpus`. */
   readonly cpusFlag: boolean;
+  /** `build --call`; before it, `--print` did the same as an experiment. */
+  readonly callFlag: boolean;
 }
 
 /** Where buildx reads a secret: a variable of its environment, or a file that only it can read. */
@@ -96,6 +98,7 @@ export function buildxArguments(invocation: BuildxInvocation): string[] {
       'env' in place ? `--secret=id=${place.id},env=${place.env}` : `--secret=id=${place.id},src=${place.src}`,
     ),
     ...outputFlags(spec, outputFiles),
+    ...callFlags(spec, features),
     ...attestation('--provenance', spec.provenance),
     ...attestation('--sbom', spec.sbom),
     ...(features.memoryFlag ? optional('--memory', spec.resources.memoryBytes) : []),
@@ -113,11 +116,25 @@ function namedContexts({ buildContexts = {} }: BuildSpec, dirs: ReadonlyMap<stri
   return Object.entries(buildContexts).map(([name, context]) => {
     const flag = `--build-context=${name}=`;
     if (context.type === 'image') return `${flag}docker-image://${context.ref}`;
+    if (context.type === 'target') return `${flag}target:${context.name}`;
     if (context.type === 'git') return `${flag}${gitContext({ ...context, commit: context.ref })}`;
     const dir = dirs.get(name);
     if (dir === undefined) throw new Error(`no directory for the context ${name}`);
     return context.type === 'upload' ? `${flag}${dir}` : `${flag}oci-layout://${dir}${context.image}`;
   });
+}
+
+/** Returns the flags for a call. buildx's exit code is left to say whether it failed: a check that finds something has succeeded. */
+function callFlags({ call }: BuildSpec, { callFlag }: BuildxFeatures): string[] {
+  if (!call) return [];
+  const { method, format } = call;
+  if (callFlag) return [`--call=${method},format=${format},ignorestatus=true`];
+  return [`--print=${method === 'check' ? 'lint' : method}${format === 'json' ? ',format=json' : ''}`];
+}
+
+/** Returns the variables that a call needs. */
+export function callEnv({ call }: BuildSpec, { callFlag }: BuildxFeatures): string[] {
+  return call && !callFlag ? ['BUILDX_EXPERIMENTAL=1'] : [];
 }
 
 /** Returns the requested limits for which this buildx has no flag. */

@@ -10,15 +10,18 @@ import { bringNamed, treeTar } from './tree-context.ts';
  * Brings the uploaded directories that a build names as further contexts to the host, with the times that were sent with them: as working trees beside that of the main context, if it
  * has one, else unpacked for this run. Returns their absolute paths by name, or
  * the build's outcome if one can't be used, or the build was stopped meanwhile.
+ * @param first number of the first one among all of the run
  */
 export async function namedContextDirs(
   { contexts = [], spec }: Pick<RunRequest, 'contexts' | 'spec'>,
   files: RunFiles,
   halt: Halt,
+  first = 0,
 ): Promise<ReadonlyMap<string, string> | Outcome> {
   const dirs = new Map<string, string>();
   try {
-    for (const [i, { name, open, times }] of contexts.entries()) {
+    for (const [at, { name, open, times }] of contexts.entries()) {
+      const i = first + at;
       await using tree = open(`${files.contentsFile}-${i}`);
       const { signal } = halt;
       // buildx writes into an OCI layout, so that one is the run's own.

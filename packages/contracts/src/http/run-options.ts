@@ -64,6 +64,17 @@ export const extraHosts = z
   .optional()
   .meta({ description: 'Host names and their addresses for RUN steps, beside those that DNS knows.' });
 
+/** What BuildKit's frontend can say of a Dockerfile instead of building it. */
+export const CALL_METHODS = ['check', 'outline', 'targets'] as const;
+
+export const call = z
+  .strictObject({ method: z.enum(CALL_METHODS), format: z.enum(['text', 'json']).default('text') })
+  .optional()
+  .meta({
+    description:
+      'Evaluates the Dockerfile instead of building it, as `docker buildx build --call` does: `check` it, list the arguments and secrets of the target (`outline`), or the `targets`. The artifact is what buildx prints. Needs `output.type` `none`.',
+  });
+
 const limit = z.int().min(-1);
 
 /** Limits of RUN containers that every buildx supports. */

@@ -137,6 +137,7 @@ function newRecord(
     // 0: without limit
     ...(queueTimeoutMs !== undefined && queueTimeoutMs > 0 && { queueTimeoutMs }),
     ...(granted !== undefined && { granted }),
+    ...(spec.call && { isCall: true }),
     ...(spec.cache && spec.cache.mode !== 'warm' && { cacheMode: spec.cache.mode }),
     createdAt: now,
     queuedAt: now,

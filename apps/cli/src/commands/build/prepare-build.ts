@@ -7,6 +7,7 @@ import type { BUILD_FLAGS } from './request/build-flags.ts';
 import { type BuildFlags, buildRequestOf, type RequestOptions } from './request/build-request.ts';
 import { buildxWarnings } from './request/buildx-compat.ts';
 import { cacheWarnings } from './request/cache-flags.ts';
+import { planCall } from './request/call-flag.ts';
 import { givenContexts } from './request/context-flag.ts';
 import { makesImage, type OutputPlan, outputWarnings, planOutput } from './request/output-flag.ts';
 import { readSecrets } from './request/secret-flag.ts';
@@ -31,8 +32,9 @@ export interface PrepareOptions {
 /** Reads everything that a build needs of this machine, and checks it, before anything is sent. Prints warnings. @throws UsageError */
 export async function prepareBuild({ flags, operand, dockerfileText, io }: PrepareOptions): Promise<PreparedBuild> {
   warn(io, [...buildxWarnings(flags), ...cacheWarnings(flags)]);
-  const plan = planOutput(flags);
-  warn(io, outputWarnings(plan, flags));
+  const call = planCall(flags);
+  const plan: OutputPlan = call ? { output: { type: 'none' }, names: [], call } : planOutput(flags);
+  if (!call) warn(io, outputWarnings(plan, flags));
   checkOutputs(plan, flags, io);
   await checkDestinations({ ...flags, plan, cwd: io.cwd, env: io.env });
   const { file, ref, repo } = flags;
@@ -48,7 +50,7 @@ export async function prepareBuild({ flags, operand, dockerfileText, io }: Prepa
   warn(io, secrets.warnings);
   const request = await withLogins(flags, { ...source, contexts }, io, {
     plan,
-    secrets: secrets.values,
+    secrets,
     source: source.source,
     dockerfile: source.dockerfile,
   });
@@ -80,6 +82,11 @@ function checkOutputs(plan: OutputPlan, flags: BuildFlags, io: Io): void {
       throw new UsageError("can't write a tar to a terminal; use -o type=tar,dest=FILE, or a pipe");
     }
     if (flags.json) throw new FlagError('--json cannot be combined with an output on standard output');
+  }
+  if (plan.call) {
+    for (const flag of ['detach', 'json'] as const)
+      if (flags[flag]) throw new FlagError(`--${flag} cannot be combined with --call, which prints its result`);
+    return;
   }
   if (flags.iidfile !== undefined && !makesImage(plan)) {
     throw new FlagError('--iidfile: this build makes no image that has an ID; add --load or --push');

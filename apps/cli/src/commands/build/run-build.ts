@@ -37,8 +37,9 @@ export async function runBuild({ flags, operands, io }: LocalInvocation<typeof B
     const ended = await reportBuild({ client, build: submitted, view, interruption, json: flags.json, io });
     if (ended.state === 'succeeded') {
       await writeResultFiles(ended, { metadataFile: flags['metadata-file'], iidFile: flags.iidfile, cwd: io.cwd });
-      await fetchResult(client, ended, prepared.plan, io);
-      if (mode === 'quiet' && !flags.json) printImageId(ended, io);
+      const code = await fetchResult(client, ended, prepared.plan, io);
+      if (code !== EXIT.ok) return code;
+      if (mode === 'quiet' && !flags.json && !prepared.plan.call) printImageId(ended, io);
     }
     endOfStage('result');
     return outcomeCode(ended, interruption.requested);
@@ -52,17 +53,19 @@ export async function runBuild({ flags, operands, io }: LocalInvocation<typeof B
   }
 }
 
-/** Downloads the files of a build's result, if `-o` asks for them. @throws as `fetchArtifact` */
+/** Downloads the files of a build's result if `-o` asks for them, or prints what `--call` asked for. Returns the exit code. @throws as `fetchArtifact` */
 export async function fetchResult(
   client: KilnClient,
   build: BuildView,
-  { destinations }: OutputPlan,
+  { destinations, call }: Pick<OutputPlan, 'destinations' | 'call'>,
   io: Io,
-): Promise<void> {
-  if (!destinations) return;
+): Promise<number> {
+  if (call) return (await import('./result/print-call.ts')).printCall(client, build, call, io);
+  if (!destinations) return EXIT.ok;
   // Most builds make images.
   const { fetchArtifact } = await import('./result/artifact.ts');
   await fetchArtifact(client, build, destinations, io);
+  return EXIT.ok;
 }
 
 function printImageId(build: BuildView, io: Io): void {

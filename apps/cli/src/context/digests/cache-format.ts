@@ -1,11 +1,12 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type ByteString, fromBytes } from '@kiln/trees';
 import type { FileState } from '../file-state.ts';
+import { RecordIndex, type RecordLayout } from './record-index.ts';
 
-/** A cache as it was read: the whole file, and where in it the record of each path is. */
+/** A cache as it was read: the whole file, and where in it the records are. */
 export interface CacheContent {
   readonly bytes: Buffer;
-  readonly offsets: ReadonlyMap<ByteString, number>;
+  readonly records: RecordIndex;
 }
 
 /** A larger cache is not worth its reading. About 500,000 files. */
@@ -13,13 +14,14 @@ export const MAX_CACHE_BYTES = 64 * 1024 * 1024;
 
 const MAGIC = Buffer.from('kiln-digests-1\n');
 const CHECKSUM_BYTES = 32;
-const NOTHING: CacheContent = { bytes: Buffer.alloc(0), offsets: new Map() };
 
 /** Offsets in a record, all integers little-endian: state, day of the last use since the epoch, digest, and the path after its length. */
 const AT = { size: 0, mtime: 8, ctime: 16, inode: 24, day: 32, sha256: 36, pathBytes: 68, path: 70 } as const;
 
 /** What a field of 64 bits keeps of a number: times after the year 2262 don't fit. Two that it can't tell apart are centuries from each other. */
 const fit = (value: bigint): bigint => BigInt.asIntN(64, value);
+
+const LAYOUT: RecordLayout = { path: AT.path, endOf };
 
 /** Reads and writes single records. */
 export const RECORD = {
@@ -31,6 +33,7 @@ export const RECORD = {
   day: (bytes: Buffer, at: number): number => bytes.readUInt32LE(at + AT.day),
   setDay: (bytes: Buffer, at: number, day: number): void => void bytes.writeUInt32LE(day, at + AT.day),
   sha256: (bytes: Buffer, at: number): string => bytes.toString('hex', at + AT.sha256, at + AT.pathBytes),
+  path: (bytes: Buffer, at: number): ByteString => fromBytes(bytes.subarray(at + AT.path, endOf(bytes, at))),
   /** Returns all bytes of a record. */
   at: (bytes: Buffer, at: number): Buffer => bytes.subarray(at, endOf(bytes, at)),
   encode(path: ByteString, state: FileState, sha256: string, day: number): Buffer {
@@ -58,14 +61,15 @@ export function decodeCache(bytes: Buffer | undefined, root: string): CacheConte
   const head = headOf(root);
   const end = (bytes?.length ?? 0) - CHECKSUM_BYTES;
   if (!bytes || end < head.length || end > MAX_CACHE_BYTES || !bytes.subarray(0, head.length).equals(head))
-    return NOTHING;
-  if (!checksumOf(bytes.subarray(0, end)).equals(bytes.subarray(end))) return NOTHING;
-  const offsets = new Map<ByteString, number>();
-  for (let at = head.length; at < end; at = endOf(bytes, at)) {
-    if (at + AT.path > end || endOf(bytes, at) > end) return NOTHING;
-    offsets.set(fromBytes(bytes.subarray(at + AT.path, endOf(bytes, at))), at);
-  }
-  return { bytes, offsets };
+    return nothing();
+  if (!checksumOf(bytes.subarray(0, end)).equals(bytes.subarray(end))) return nothing();
+  const records = RecordIndex.of(bytes, head.length, end, LAYOUT);
+  return records ? { bytes, records } : nothing();
+}
+
+function nothing(): CacheContent {
+  const bytes = Buffer.alloc(0);
+  return { bytes, records: RecordIndex.of(bytes, 0, 0, LAYOUT) as RecordIndex };
 }
 
 function endOf(bytes: Buffer, at: number): number {
@@ -79,5 +83,5 @@ function headOf(root: string): Buffer {
 }
 
 function checksumOf(content: Uint8Array): Buffer {
-  return createHash('sha256').update(content).digest();
+  return hash('sha256', content, 'buffer');
 }

@@ -125,7 +125,7 @@ export class DigestCache {
   }
 
   forget(path: ByteString): void {
-    if (this.#known.offsets.has(path) || this.#changes.has(path)) this.#change(path, undefined);
+    if (this.#known.records.get(path) !== undefined || this.#changes.has(path)) this.#change(path, undefined);
   }
 
   /** Writes what has changed. Never fails: a cache that isn't there costs time only. @param tree the context, whose files are in use */
@@ -145,8 +145,8 @@ export class DigestCache {
 
   /** Returns where the record of a file in this state is. */
   #matching(path: ByteString, state: FileState): number | undefined {
-    const { bytes, offsets } = this.#known;
-    const at = this.#changes.has(path) ? undefined : offsets.get(path);
+    const { bytes, records } = this.#known;
+    const at = this.#changes.has(path) ? undefined : records.get(path);
     return at !== undefined && RECORD.matches(bytes, at, state) ? at : undefined;
   }
 
@@ -164,8 +164,8 @@ export class DigestCache {
   async #write(file: string, tree: ContextDirectory | undefined): Promise<void> {
     this.#hasChanged = false;
     // Nobody asks for files of a directory that hasn't changed.
-    const { bytes, offsets } = this.#known;
-    if (tree) for (const at of offsetsIn(tree, offsets)) RECORD.setDay(bytes, at, this.#today);
+    const { bytes, records } = this.#known;
+    if (tree) for (const at of offsetsIn(tree, records)) RECORD.setDay(bytes, at, this.#today);
     let content = encodeCache(this.#root, this.#records(this.#today - KEPT_DAYS));
     if (content.length > MAX_CACHE_BYTES) content = encodeCache(this.#root, this.#records(this.#today));
     if (content.length > MAX_CACHE_BYTES) return void (await rm(file, { force: true }));
@@ -173,21 +173,21 @@ export class DigestCache {
   }
 
   *#records(sinceDay: number): Generator<Buffer> {
-    const { bytes, offsets } = this.#known;
-    for (const [path, at] of offsets) {
-      if (!this.#changes.has(path) && RECORD.day(bytes, at) >= sinceDay) yield RECORD.at(bytes, at);
+    const { bytes, records } = this.#known;
+    for (const at of records.offsets) {
+      if (RECORD.day(bytes, at) >= sinceDay && !this.#changes.has(RECORD.path(bytes, at))) yield RECORD.at(bytes, at);
     }
     for (const record of this.#changes.values()) if (record) yield record;
   }
 }
 
 /** Yields where the records of the files of a context are. */
-function* offsetsIn(root: ContextDirectory, offsets: CacheContent['offsets']): Generator<number> {
+function* offsetsIn(root: ContextDirectory, records: CacheContent['records']): Generator<number> {
   for (const name of fileNamesIn(root)) {
-    const at = offsets.get(joinBytes(root.path, name));
+    const at = records.get(joinBytes(root.path, name));
     if (at !== undefined) yield at;
   }
-  for (const directory of directoriesIn(root)) yield* offsetsIn(directory, offsets);
+  for (const directory of directoriesIn(root)) yield* offsetsIn(directory, records);
 }
 
 interface Paths {

@@ -40,6 +40,13 @@ export const DOCKER_FLAGS = {
     value: 'DIR|-|type=…',
     help: 'Destination: type=local,dest=DIR; type=tar, type=oci or type=docker with dest=FILE or dest=-; type=docker alone (same as --load); type=registry; type=image,push=true; type=cacheonly (repeatable)',
   },
+  call: {
+    kind: 'text',
+    value: 'METHOD',
+    help: 'Evaluate the Dockerfile instead of building it: check, outline or targets, with ,format=json for JSON (default: build)',
+  },
+  check: { kind: 'bool', help: 'Check the Dockerfile; same as --call=check' },
+  print: { kind: 'text', value: 'METHOD', help: 'Older name of --call' },
   'no-cache': { kind: 'bool', help: 'Run every step, with empty cache mounts' },
   'no-cache-filter': { kind: 'list', value: 'STAGE', help: 'Run every step of this stage (repeatable)' },
   'cache-from': {
@@ -189,8 +196,6 @@ export const REFUSED_FLAGS = {
     kind: 'list',
     why: 'hosts grant no entitlements; RUN steps that need privileges belong into a job of their own',
   },
-  call: { kind: 'text', harmless: ['build'], why: 'hosts only build; use docker buildx build --call on this machine' },
-  check: { kind: 'bool', why: 'hosts only build; use docker buildx build --check on this machine' },
   'cpu-period': { kind: 'text', why: LIMITS },
   'cpu-quota': { kind: 'text', why: LIMITS },
   'cpu-shares': { kind: 'text', why: LIMITS },
@@ -207,7 +212,6 @@ export const REFUSED_FLAGS = {
     kind: 'list',
     why: 'hosts evaluate no policies; the operator sets which registries and frontends are allowed',
   },
-  print: { kind: 'text', why: 'hosts only build; use docker buildx build --print on this machine' },
   'security-opt': { kind: 'list', why: 'BuildKit has no such options' },
   squash: { kind: 'bool', why: 'BuildKit cannot squash; COPY --from the stage into one that begins with FROM scratch' },
   ssh: {

@@ -6,6 +6,7 @@ import type { DOCKER_FLAGS, KILN_FLAGS } from './build-flags.ts';
 import { cacheOf } from './cache-flags.ts';
 import type { OutputPlan } from './output-flag.ts';
 import { extraHosts, stages, ulimits } from './run-flags.ts';
+import type { ReadSecrets } from './secret-flag.ts';
 import { attestation, attestFlag, buildArgs, durationSeconds, labels, memoryBytes, platforms } from './values.ts';
 
 const MAX_WEIGHT = 64;
@@ -15,7 +16,7 @@ export type BuildFlags = FlagValues<typeof DOCKER_FLAGS & typeof KILN_FLAGS>;
 /** Flags that don't go into the request as they are. */
 type OtherFlags =
   | ('file' | 'secret' | 'push' | 'load' | 'output' | 'metadata-file' | 'iidfile' | 'progress' | 'quiet')
-  | ('build-context' | 'no-client-logins' | 'client-login')
+  | ('build-context' | 'no-client-logins' | 'client-login' | 'call' | 'check' | 'print')
   | ('repo' | 'ref' | 'detach' | 'json' | 'idempotency-key');
 export type RequestFlags = Omit<BuildFlags, OtherFlags>;
 
@@ -23,7 +24,7 @@ export interface RequestOptions {
   readonly flags: RequestFlags;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly plan: OutputPlan;
-  readonly secrets: Readonly<Record<string, string>>;
+  readonly secrets: Pick<ReadSecrets, 'values' | 'binary'>;
   readonly source: BuildRequestInput['source'];
   /** Relative to the context; undefined means the default. */
   readonly dockerfile: string | undefined;
@@ -39,12 +40,14 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
     ...(dockerfile !== undefined && { dockerfile }),
     ...(flags.target && { target: flags.target }),
     buildArgs: buildArgs(flags['build-arg'], env),
-    secrets: { ...secrets },
+    secrets: { ...secrets.values },
+    ...(secrets.binary.length > 0 && { binarySecrets: [...secrets.binary] }),
     ...(flags['stored-secret'].length > 0 && { storedSecrets: flags['stored-secret'].map(storedSecret) }),
     labels: labels(flags.label),
     platforms: platforms(flags.platform),
     tags: [...new Set([...flags.tag, ...plan.names])],
     output: plan.output,
+    ...(plan.call && { call: { method: plan.call.method, format: plan.call.format } }),
     ...(flags.annotation.length > 0 && { annotations: [...flags.annotation] }),
     noCache: flags['no-cache'] ?? false,
     ...(flags['no-cache-filter'].length > 0 && { noCacheFilter: stages(flags['no-cache-filter']) }),

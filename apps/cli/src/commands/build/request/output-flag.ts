@@ -1,10 +1,13 @@
 import { artifactsOf, type OutputSpec, outputsOf } from '@kiln/contracts';
 import { UsageError } from '../../../io/errors.ts';
+import type { CallPlan } from './call-flag.ts';
 import { type Destination, type ParsedOutput, parseOutput } from './parse-output.ts';
 
 /** The request's `output`, and what this command does with its artifacts. */
 export interface OutputPlan {
   readonly output: OutputSpec;
+  /** What is asked about the Dockerfile instead of a build. */
+  readonly call?: CallPlan;
   /** For each artifact, in their order. */
   readonly destinations?: readonly Destination[];
   /** Image names in the outputs themselves: `type=image,name=…`. Like in buildx, `--tag` replaces them. */

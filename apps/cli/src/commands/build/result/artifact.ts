@@ -68,7 +68,11 @@ async function writeWhole(path: string, bytes: AsyncIterable<Uint8Array>): Promi
   }
 }
 
-async function* verified(bytes: AsyncIterable<Uint8Array>, digest: string | undefined): AsyncGenerator<Uint8Array> {
+/** Passes bytes on, and makes sure at their end that they have the digest. @throws UsageError */
+export async function* verified(
+  bytes: AsyncIterable<Uint8Array>,
+  digest: string | undefined,
+): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256');
   for await (const chunk of bytes) {
     hash.update(chunk);

@@ -1,0 +1,1 @@
+export { type Made, type ReleaseParts, ReleaseRefused, release } from './release.ts';
