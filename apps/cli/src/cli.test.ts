@@ -86,7 +86,7 @@ describe('kiln', () => {
       err: 'kiln: no command "biuld"; did you mean build?\n',
     });
     expect((await run('ps --jsno')).err).toBe(
-      'kiln: unknown flag --jsno; did you mean --json?\nSee `kiln ps --help`.\n',
+      'kiln: unknown flag: --jsno; did you mean --json?\nSee `kiln ps --help`.\n',
     );
   });
 });

@@ -37,6 +37,7 @@ export type {
   GitCheckout,
   RunObserver,
   RunRequest,
+  TargetSources,
 } from './run/run-request.ts';
 export type {
   BuilderSettings,
@@ -48,6 +49,7 @@ export type {
 export { EngineDiffers } from './settings/check-engine.ts';
 export { configKeys, InvalidConfig, parseExtraConfig } from './settings/extra-config.ts';
 export { maskProxy } from './settings/proxy.ts';
-export { type MountPlace, SnapshotRunFailed } from './snapshots/mount-run.ts';
+export type { MountPlace } from './snapshots/mount-run.ts';
+export { SnapshotRunFailed } from './snapshots/own-run.ts';
 export { MountUnreachable, type SavedMount } from './snapshots/save-mount.ts';
 export type { SubmittedTimes } from './trees/working-tree.ts';

@@ -54,6 +54,7 @@ export {
   MAX_SNAPSHOT_CHUNK_BYTES,
   type NewSnapshot,
   newSnapshot,
+  OWNED_SNAPSHOT_FORMAT,
   type SaveRequest,
   type SeedRequest,
   SNAPSHOT_FORMAT,
@@ -295,6 +296,15 @@ export {
   secretsQuery,
   secretView,
 } from './http/secrets.ts';
+export {
+  onAllTargets,
+  type TargetSpec,
+  type TargetsRequest,
+  tagsToPush,
+  targetSpecs,
+  type UploadedTree,
+  uploadedTrees,
+} from './http/target-specs.ts';
 export { type TaskView, taskList, taskQuery, taskView, taskWaitQuery } from './http/tasks.ts';
 export {
   type MissingTreeParts,

@@ -40,6 +40,7 @@ export {
   creatorOf,
   currentAttempt,
   type EndedRun,
+  type ImageResult,
   type StepCounts,
   waitsForHost,
 } from './build/record.ts';
@@ -67,6 +68,7 @@ export {
 export { cheapestToLose, type LearnedFacts } from './caches/cheapest-to-lose.ts';
 export { bytesToFree, type FreeDisk, isLowOnDisk } from './caches/low-disk.ts';
 export { type MountIdParts, readMountId } from './caches/mount-id.ts';
+export { type MountOwner, mountOwners } from './caches/mount-owner.ts';
 export { FIRST_SPEED, mayFill, speedOf, type Transfer, type TransferSpeed } from './caches/seeding.ts';
 export {
   chooseEvictions,

@@ -141,9 +141,13 @@ describe('readLocalContext', () => {
 
 describe('readLocalContext refuses', () => {
   it.each([
-    ['a missing context', { path: 'nope' }, 'the build context "nope" doesn\'t exist'],
+    ['a missing context', { path: 'nope' }, 'unable to prepare context: path "nope" not found'],
     ['a file as context', { path: 'Dockerfile' }, 'is not a directory; for a Dockerfile use -f Dockerfile'],
-    ['a missing Dockerfile', { path: 'sub' }, 'no Dockerfile in "sub"; name another one with -f FILE'],
+    [
+      'a missing Dockerfile',
+      { path: 'sub' },
+      'failed to read dockerfile: open Dockerfile: no such file or directory in "sub"; name another one with -f FILE',
+    ],
     ['a missing -f', { dockerfile: 'X' }, 'the Dockerfile "X" doesn\'t exist'],
     ['an -f relative to the context', { path: 'sub', dockerfile: 'D' }, 'did you mean -f sub/D?'],
   ])('%s', async (_what, input, message) => {

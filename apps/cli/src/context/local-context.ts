@@ -57,7 +57,7 @@ function withFile(directory: ContextDirectory, file: ContextFile | undefined): C
 
 async function demandDirectory(root: string, given: string): Promise<void> {
   const stats = await stat(root).catch(() => undefined);
-  if (!stats) throw new UsageError(`the build context ${JSON.stringify(given)} doesn't exist`);
+  if (!stats) throw new UsageError(`unable to prepare context: path ${JSON.stringify(given)} not found`);
   if (!stats.isDirectory()) {
     throw new UsageError(
       `the build context ${JSON.stringify(given)} is not a directory; for a Dockerfile use -f ${given}`,
@@ -108,7 +108,7 @@ async function missingDockerfile(
 ): Promise<string> {
   if (exists) return `the Dockerfile ${dockerfile ?? file} is not a file`;
   if (dockerfile === undefined) {
-    return `no Dockerfile in ${JSON.stringify(path)}; name another one with -f FILE`;
+    return `failed to read dockerfile: open Dockerfile: no such file or directory in ${JSON.stringify(path)}; name another one with -f FILE`;
   }
   const inContext = join(root, dockerfile);
   const there = inContext !== file && (await stat(inContext).catch(() => undefined));

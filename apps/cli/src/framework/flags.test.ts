@@ -31,9 +31,9 @@ describe('parseFlags', () => {
   });
 
   it.each([
-    ['--pusj', 'unknown flag --pusj; did you mean --push?'],
-    ['--whatever', 'unknown flag --whatever'],
-    ['-x', 'unknown flag -x'],
+    ['--pusj', 'unknown flag: --pusj; did you mean --push?'],
+    ['--whatever', 'unknown flag: --whatever'],
+    ['-x', 'unknown flag: -x'],
     ['--tag', '--tag needs a value'],
     ['--push=maybe', '--push=maybe: expected true or false'],
   ])('refuses %s', (line, message) => {

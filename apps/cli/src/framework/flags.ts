@@ -89,5 +89,5 @@ function unknownFlag(rawName: string, known: readonly string[]): string {
     rawName,
     known.map((name) => `--${name}`),
   );
-  return `unknown flag ${rawName}${meant ? `; did you mean ${meant}?` : ''}`;
+  return `unknown flag: ${rawName}${meant ? `; did you mean ${meant}?` : ''}`;
 }

@@ -39,9 +39,9 @@ export function seedCaches({
       if (!executor.seedMount) throw new TaskFailed('snapshot_refused', 'this host has no caches to fill');
       for (const mount of manifest.mounts) {
         await progress({ bytes, totalBytes });
-        const { sizeBytes } = mount;
+        const { sizeBytes, owner: set } = mount;
         const tar = { sizeBytes, content: mountContent(reader, mount, signal) };
-        const outcome = await executor.seedMount({ namespace, id: mount.id }, tar, signal).catch(explain);
+        const outcome = await executor.seedMount({ namespace, id: mount.id, owner: set }, tar, signal).catch(explain);
         (outcome === 'seeded' ? seeded : kept).push(mount.id);
         bytes += sizeBytes;
       }

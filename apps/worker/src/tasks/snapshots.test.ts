@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { SnapshotWriter } from '@kiln/blobs';
-import { cacheNamespace, MountUnreachable } from '@kiln/buildkit';
+import { cacheNamespace, type MountPlace, MountUnreachable } from '@kiln/buildkit';
 import type { SnapshotView } from '@kiln/contracts';
 import { createLogger } from '@kiln/runtime';
 import type { Digest, TreePart, TreeReader } from '@kiln/trees';
@@ -43,7 +43,9 @@ class Store implements SnapshotStore {
   });
 }
 
-/** A host whose builders are maps from mount to content. */
+const OWNER = { uid: 1000, gid: 0, mode: 0o700 };
+
+/** A host whose builders are maps from mount to content; RUNs set an owner for those that have `owned`. */
 function host(store: Store, builders: Record<string, Record<string, string>>) {
   const executor = (domain: string): Executor =>
     ({
@@ -56,23 +58,17 @@ function host(store: Store, builders: Record<string, Record<string, string>>) {
           records: [],
         })),
       }),
-      async saveMount(
-        { namespace, id }: { namespace: string; id: string },
-        take: (tar: AsyncIterable<Uint8Array>) => Promise<void>,
-      ) {
+      async saveMount({ namespace, id }: MountPlace, take: (tar: AsyncIterable<Uint8Array>) => Promise<void>) {
         const text = builders[domain]?.[`${namespace}/${id}`] ?? '';
         if (text === 'unreachable') throw new MountUnreachable(id);
         await take(bytes(text));
-        return { entries: 1, changed: false };
+        return { entries: 1, changed: false, ...(text === 'owned' && { owner: OWNER }) };
       },
-      async seedMount(
-        { namespace, id }: { namespace: string; id: string },
-        tar: { content: AsyncIterable<Uint8Array> },
-      ) {
+      async seedMount({ namespace, id, owner }: MountPlace, tar: { content: AsyncIterable<Uint8Array> }) {
         const parts = await Array.fromAsync(tar.content);
         const own = builders[domain] as Record<string, string>;
         if (own[`${namespace}/${id}`] !== undefined) return 'kept';
-        own[`${namespace}/${id}`] = Buffer.concat(parts).toString();
+        own[`${namespace}/${id}`] = Buffer.concat(parts).toString() + (owner ? ` by ${JSON.stringify(owner)}` : '');
         return 'seeded';
       },
     }) as unknown as Executor;
@@ -133,6 +129,16 @@ test('fills the mounts that the builder lacks, in the namespace of the builds th
   const order = { type: 'seed', repo: fork, domain: UNTRUSTED, snapshot: ID } as const;
   expect(await host(store, { [UNTRUSTED]: cold }).seed(order, context)).toMatchObject({ seeded: ['/b'], kept: ['/a'] });
   expect(cold).toEqual({ [`${namespace(fork)}//a`]: 'own', [`${namespace(fork)}//b`]: 'b' });
+});
+
+test('fills a mount with the owner and mode that the builds’ steps set', async () => {
+  const store = new Store();
+  const [a, b] = [`${namespace(KEY)}//a`, `${namespace(KEY)}//b`];
+  const { save } = host(store, { [TRUSTED]: { [a]: 'plain', [b]: 'owned' } });
+  await save({ type: 'save', repo: KEY, domain: TRUSTED, snapshot: ID }, context);
+  const cold: Record<string, string> = {};
+  await host(store, { [TRUSTED]: cold }).seed({ type: 'seed', repo: KEY, domain: TRUSTED, snapshot: ID }, context);
+  expect(cold).toEqual({ [a]: 'plain', [b]: `owned by ${JSON.stringify(OWNER)}` });
 });
 
 test('an order never brings content of untrusted builds, or of another team, into a trusted builder', async () => {

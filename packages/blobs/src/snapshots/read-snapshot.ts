@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
 import {
   MAX_SNAPSHOT_CHUNK_BYTES,
-  SNAPSHOT_FORMAT,
+  OWNED_SNAPSHOT_FORMAT,
   type SnapshotManifest,
   type SnapshotMount,
   snapshotManifest,
@@ -41,10 +41,10 @@ export function parseManifest(content: Buffer): SnapshotManifest {
     throw new SnapshotInvalid('a manifest that is not JSON', 'the manifest of a snapshot');
   }
   const format = (json as { format?: unknown } | null)?.format;
-  if (typeof format === 'number' && format > SNAPSHOT_FORMAT)
+  if (typeof format === 'number' && format > OWNED_SNAPSHOT_FORMAT)
     throw new SnapshotInvalid(
       `a snapshot of format ${format}, made by a newer version of Kiln`,
-      `format ${SNAPSHOT_FORMAT} or older`,
+      `format ${OWNED_SNAPSHOT_FORMAT} or older`,
     );
   const parsed = snapshotManifest.safeParse(json);
   if (parsed.success) return parsed.data;

@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
-import { SNAPSHOT_FORMAT, type SnapshotChunk, type SnapshotManifest, type SnapshotMount } from '@kiln/contracts';
+import {
+  OWNED_SNAPSHOT_FORMAT,
+  SNAPSHOT_FORMAT,
+  type SnapshotChunk,
+  type SnapshotManifest,
+  type SnapshotMount,
+} from '@kiln/contracts';
 import {
   byteString,
   type Digest,
@@ -95,7 +101,8 @@ export class SnapshotWriter {
 
   /** Stores the rest. */
   async finish(): Promise<WrittenSnapshot> {
-    const manifest: SnapshotManifest = { format: SNAPSHOT_FORMAT, mounts: this.#mounts };
+    const format = this.#mounts.some(({ owner }) => owner) ? OWNED_SNAPSHOT_FORMAT : SNAPSHOT_FORMAT;
+    const manifest: SnapshotManifest = { format, mounts: this.#mounts };
     return { root: await storeManifest(this.#target, manifest, this.#files), manifest };
   }
 

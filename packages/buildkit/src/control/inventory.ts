@@ -1,5 +1,6 @@
 import type { LayerRecord, MountRecord } from '@kiln/domain';
 import type { UsageRecord } from './control-messages.ts';
+import { isKept } from './kept-records.ts';
 
 /** A cache mount, from BuildKit's disk usage. */
 export interface CacheMount extends MountRecord {
@@ -35,7 +36,7 @@ export class InventoryReader {
   read(records: readonly UsageRecord[], readAt: number): BuilderInventory {
     const mounts = records.filter(({ type }) => type === MOUNT).map((record) => this.#measured(record));
     this.#sizes = new Map(mounts.map(({ id, bytes }) => [id, bytes]));
-    const layers = records.filter(({ type }) => type === LAYER);
+    const layers = records.filter((record) => record.type === LAYER && !isKept(record));
     return {
       readAt,
       sizesAreFloors: this.#sizesAreFloors,

@@ -1,13 +1,17 @@
-import { type BuilderFault, domainText } from '@kiln/domain';
+import { type BuilderFault, domainText, mountOwners } from '@kiln/domain';
 import type Docker from 'dockerode';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import { type BuilderInventory, InventoryReader } from '../control/inventory.ts';
 import { stopContainer } from '../engine/containers.ts';
 import { messageOf } from '../engine/message-of.ts';
 import type { RunOutcome } from '../outcome/outcome.ts';
+import { cacheNamespace } from '../run/buildx-arguments.ts';
 import type { RunHost } from '../run/run-host.ts';
 import type { RunRequest } from '../run/run-request.ts';
+import { withSteps } from '../run/with-steps.ts';
+import { KeptOwners } from '../snapshots/kept-owners.ts';
 import { Leftovers } from '../snapshots/leftovers.ts';
+import { MountOwners } from '../snapshots/mount-owners.ts';
 import type { MountPlace } from '../snapshots/mount-run.ts';
 import { type SavedMount, saveMount } from '../snapshots/save-mount.ts';
 import { seedMount } from '../snapshots/seed-mount.ts';
@@ -38,6 +42,8 @@ export class Builder {
   readonly #faults: BuilderFaults;
   readonly #kills: MemoryKills;
   readonly #leftovers: Leftovers;
+  readonly #owners: MountOwners;
+  readonly #kept: KeptOwners;
 
   private constructor(options: BuilderOptions, { engine, egress, info, runs, fresh, sizesAreFloors }: StartedBuilder) {
     this.#options = options;
@@ -46,12 +52,15 @@ export class Builder {
     this.#info = info;
     this.#domain = info.domain;
     this.#host = runs;
-    this.#modes = new RunModes({ host: runs, fresh, scratchDir: options.scratchDir });
+    this.#owners = new MountOwners(runs.paths.mountOwners);
+    this.#kept = new KeptOwners(runs, this.#owners, this.#closing.signal);
+    const beforePrune = (control: BuildkitControl) => this.#kept.keep(control);
+    this.#modes = new RunModes({ host: runs, fresh, scratchDir: options.scratchDir, beforePrune });
     this.#inventories = new InventoryReader(sizesAreFloors);
     const container = info.driver === 'docker' ? undefined : containerOf(runs.builder);
     this.#faults = new BuilderFaults({ engine, container, tool: toolContainerName(options), log: options.log });
     this.#kills = new MemoryKills(engine, container);
-    this.#leftovers = new Leftovers(runs.paths.snapshots, runs.connectBuildkit);
+    this.#leftovers = new Leftovers(runs.paths.snapshots, runs.connectBuildkit, beforePrune);
   }
 
   /**
@@ -122,7 +131,7 @@ export class Builder {
       await this.#egress.ensure();
       await this.#leftovers.clear();
       const killsBefore = await this.#kills.before(this.#modes.makesBuilder(request));
-      const ended = await this.#modes.run(request, signal);
+      const ended = await this.#learningOwners(request, (observed) => this.#modes.run(observed, signal));
       const limitBytes = this.#options.settings?.limits?.memoryBytes;
       const outcome = namingMemory(ended, killsBefore, await this.#kills.after(killsBefore), limitBytes);
       // The daemon of a builder that was made for the attempt is gone, and what this one does is no evidence.
@@ -134,8 +143,25 @@ export class Builder {
     }
   }
 
+  /** Records what the steps of a run set for the owners and modes of cache mounts. */
+  async #learningOwners(request: RunRequest, run: (request: RunRequest) => Promise<RunOutcome>): Promise<RunOutcome> {
+    let names: readonly string[] = [];
+    const observer = withSteps(request.observer, (all) => {
+      names = all;
+    });
+    const outcome = await run({ ...request, observer });
+    const { repo, spec } = request;
+    const { trust } = this.#info;
+    const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
+    await this.#owners.note(namespace, mountOwners(names)).catch((error: unknown) => {
+      this.#options.log.warn({ err: error }, 'owners of cache mounts not recorded');
+    });
+    return outcome;
+  }
+
   /**
-   * Reads one of the builder's cache mounts as a tar, whatever names, modes, owners, links, holes and attributes it has.
+   * Reads one of the builder's cache mounts as a tar, whatever names, modes, owners, links, holes and attributes it has. What RUNs set for its directory is known
+   * from the builder's builds unless it is given.
    * @param take reads the tar to its end; called again, from the beginning, if a build had the mount
    * @throws MountUnreachable @throws SnapshotRunFailed @throws what `take` throws @throws as `inventory`
    */
@@ -144,7 +170,10 @@ export class Builder {
     take: (content: AsyncIterable<Uint8Array>) => Promise<void>,
     signal: AbortSignal,
   ): Promise<SavedMount> {
-    return await this.#working(signal, (until) => saveMount(this.#host, this.#leftovers, place, take, until));
+    return await this.#working(signal, async (until) => {
+      const owner = place.owner ?? (await this.#owners.all()).get(`${place.namespace}/${place.id}`);
+      return await saveMount(this.#host, this.#leftovers, { ...place, owner }, take, until);
+    });
   }
 
   /**
@@ -161,6 +190,7 @@ export class Builder {
     return await this.#working(signal, async (until) => {
       const id = `${place.namespace}/${place.id}`;
       if ((await this.inventory()).mounts.some((mount) => mount.id === id)) return 'kept';
+      if (place.owner) await this.#owners.note(place.namespace, new Map([[place.id, place.owner]]));
       return await seedMount(this.#host, this.#leftovers, place, tar, until);
     });
   }
@@ -190,6 +220,7 @@ export class Builder {
   /** Removes BuildKit's records with these ids that aren't in use; returns the freed bytes. @throws as `inventory` */
   async prune(recordIds: readonly string[]): Promise<number> {
     await using control = await BuildkitControl.open(this.#host.connectBuildkit);
+    if (recordIds.length > 0) await this.#kept.keep(control);
     return (await control.prune(recordIds)).reduce((sum, { bytes }) => sum + bytes, 0);
   }
 

@@ -1,4 +1,4 @@
-import type { LogRecord } from '@kiln/contracts';
+import { type LogRecord, onAllTargets } from '@kiln/contracts';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import { InventoryReader } from '../control/inventory.ts';
 import { messageOf } from '../engine/message-of.ts';
@@ -16,6 +16,8 @@ export interface RunModesDeps {
   /** Undefined with the driver `docker`, which has only one BuildKit. */
   readonly fresh: FreshBuilders | undefined;
   readonly scratchDir: string;
+  /** Called before records are removed from the long-lived builder; doesn't throw. */
+  beforePrune(control: BuildkitControl): Promise<void>;
 }
 
 /** Repos of which a failed export is remembered. */
@@ -154,10 +156,10 @@ export class RunModes {
     const { host } = this.#deps;
     const namespace = `fresh-${request.buildId}-${request.attempt}`;
     try {
-      const spec = { ...request.spec, noCache: true };
+      const spec = onAllTargets(request.spec, { noCache: true });
       return await runBuild(host, { ...request, spec, ownNamespace: namespace }, signal);
     } finally {
-      await removeMounts(host, namespace);
+      await removeMounts(this.#deps, namespace);
     }
   }
 }
@@ -167,12 +169,14 @@ function notHere(mode: string): RunOutcome {
   return { end: 'failed', failure: { code: 'infrastructure', message } };
 }
 
-async function removeMounts(host: RunHost, namespace: string): Promise<void> {
+async function removeMounts({ host, beforePrune }: RunModesDeps, namespace: string): Promise<void> {
   try {
     await using control = await BuildkitControl.open(host.connectBuildkit);
     const { mounts } = new InventoryReader(false).read(await control.diskUsage(), host.now());
     const records = mounts.filter(({ id }) => id.startsWith(`${namespace}/`)).flatMap((mount) => mount.records);
-    if (records.length > 0) await control.prune(records);
+    if (records.length === 0) return;
+    await beforePrune(control);
+    await control.prune(records);
   } catch (error) {
     host.log.warn(
       { err: error, reason: messageOf(error), namespace },

@@ -70,7 +70,7 @@ test.each(Object.entries(EXPECTED))('classifies the recorded failure %s as %s', 
 test('reports the step, the exit code and the lines of the Dockerfile of a failed RUN', () => {
   expect(classifyFailure(sample('step'))).toEqual({
     code: 'step_failed',
-    message: '[3/4] RUN echo out; exit 3: exit code 3',
+    message: '[3/4] RUN echo out; exit 3: did not complete successfully: exit code: 3',
     step: '[3/4] RUN echo out; exit 3',
     exitCode: 3,
     excerpt: [

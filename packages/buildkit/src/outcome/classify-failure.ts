@@ -82,10 +82,10 @@ function runFailed({ step, message }: Evidence): Failure | undefined {
   };
 }
 
+/** In BuildKit's own words, by which people look for it. */
 function exitText(exitCode: number): string {
-  return exitCode === SIGKILLED
-    ? 'exit code 137 (killed, often because it ran out of memory)'
-    : `exit code ${exitCode}`;
+  const killed = exitCode === SIGKILLED ? ' (killed, often because it ran out of memory)' : '';
+  return `did not complete successfully: exit code: ${exitCode}${killed}`;
 }
 
 function egressRefused({ step, message }: Evidence): Failure | undefined {

@@ -27,14 +27,20 @@ export class LeftoversInUse extends Error {
 export class Leftovers {
   readonly #dir: string;
   readonly #connect: ConnectBuildkit;
+  readonly #beforePrune: (control: BuildkitControl) => Promise<void>;
   /** Marks of runs that were cut off, and whose records aren't removed yet. */
   readonly #cut = new Set<string>();
   #clearing: Promise<void> | undefined;
 
-  /** @param dir directory of the journal; created when it is needed */
-  constructor(dir: string, connect: ConnectBuildkit) {
+  /** @param dir directory of the journal; created when it is needed @param beforePrune called before records are removed; doesn't throw */
+  constructor(
+    dir: string,
+    connect: ConnectBuildkit,
+    beforePrune: (control: BuildkitControl) => Promise<void> = async () => {},
+  ) {
     this.#dir = dir;
     this.#connect = connect;
+    this.#beforePrune = beforePrune;
   }
 
   /** Removes what runs of an earlier process left. @throws LeftoversInUse @throws BuildkitError @throws EngineError */
@@ -99,6 +105,7 @@ export class Leftovers {
   async #remove(mark: string, keepsMount: boolean, patienceMs: number): Promise<void> {
     const end = performance.now() + patienceMs;
     await using control = await BuildkitControl.open(this.#connect);
+    await this.#beforePrune(control);
     for (;;) {
       const left = (await control.diskUsage()).filter(
         (record) => isOf(record, mark) && !(keepsMount && record.type === MOUNT),

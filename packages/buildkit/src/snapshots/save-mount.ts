@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { MountOwner } from '@kiln/domain';
 import { readTar } from '@kiln/trees';
 import type { RunHost } from '../run/run-host.ts';
 import type { Leftovers } from './leftovers.ts';
@@ -28,7 +29,7 @@ export class MountUnreachable extends Error {
   readonly code = 'mount_unreachable';
   constructor(id: string) {
     super(
-      `cache mount ${JSON.stringify(id)} cannot be read: its RUN sets uid=, gid=, mode= or from=, or a build had it for itself the whole time`,
+      `cache mount ${JSON.stringify(id)} cannot be read: its RUN sets from=, or uid=, gid= or mode= in a build that this host hasn't seen yet, or a build had it for itself the whole time`,
     );
     this.name = 'MountUnreachable';
   }
@@ -39,6 +40,8 @@ export interface SavedMount {
   readonly entries: number;
   /** Whether a build changed a file while it was read. */
   readonly changed: boolean;
+  /** What the RUNs that use it set for its directory. */
+  readonly owner?: MountOwner;
 }
 
 /**
@@ -99,7 +102,8 @@ async function saveOnce(
       signal,
     );
     const [, code, entries] = SAVED.exec(printed) ?? [];
-    return { entries: Number(entries), changed: code === '1' };
+    const { owner } = place;
+    return { entries: Number(entries), changed: code === '1', ...(owner && { owner }) };
   } catch (error) {
     throw failure ? failure.error : error;
   } finally {

@@ -1,6 +1,7 @@
 import type { RunHost } from '../run/run-host.ts';
 import type { Leftovers } from './leftovers.ts';
-import { INPUT_DIR, MOUNT_DIR, type MountPlace, newMark, runOnMount, SnapshotRunFailed } from './mount-run.ts';
+import { INPUT_DIR, MOUNT_DIR, type MountPlace, newMark, runOnMount } from './mount-run.ts';
+import { SnapshotRunFailed } from './own-run.ts';
 
 /** Prefix of the directory in a mount that is being filled. */
 export const SEEDING = '.kiln-seed-';

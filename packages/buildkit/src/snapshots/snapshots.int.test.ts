@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import type { MountOwner } from '@kiln/domain';
 import { paxRecord, rawEntry, rawPax, rawTar } from '@kiln/trees/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildkitConnector } from '../control/buildkit-connection.ts';
@@ -52,24 +53,27 @@ async function build(of: Lab, repo: string, command: string, mount = 'id=c,targe
   return running.output();
 }
 
-async function save(of: Lab, repo: string, id = 'c'): Promise<{ tar: Buffer; entries: number }> {
+async function save(of: Lab, repo: string, id = 'c') {
   let tar = Buffer.alloc(0);
-  const { entries } = await of.builder.saveMount(
+  const read = await of.builder.saveMount(
     { namespace: namespace(repo), id },
     async (content) => {
       tar = await buffer(content);
     },
     never,
   );
-  return { tar, entries };
+  return { ...read, tar };
 }
 
-const seed = (of: Lab, repo: string, tar: Buffer, id = 'c') =>
+const seed = (of: Lab, repo: string, tar: Buffer, id = 'c', owner?: MountOwner) =>
   of.builder.seedMount(
-    { namespace: namespace(repo), id },
+    { namespace: namespace(repo), id, owner },
     { sizeBytes: tar.length, content: Readable.from([tar]) },
     never,
   );
+
+const mountsOf = async (of: Lab, repo: string) =>
+  (await of.builder.inventory()).mounts.filter(({ id }) => id.startsWith(namespace(repo)));
 
 async function records(of: Lab): Promise<string[]> {
   const connector =
@@ -132,11 +136,27 @@ test('leaves a mount that the builder has as it is', async () => {
 
 test('refuses a mount that BuildKit gives to no other RUN, and leaves nothing in its place', async () => {
   const repo = unique();
-  await build(warm, repo, 'touch /c/x', 'id=c,target=/c,uid=1000');
+  await build(warm, repo, 'touch /c/x', 'id=c,target=/c,from=files');
   await expect(save(warm, repo)).rejects.toThrow(MountUnreachable);
-  expect((await warm.builder.inventory()).mounts.filter(({ id }) => id.startsWith(namespace(repo)))).toMatchObject([
-    { records: [expect.any(String)] },
-  ]);
+  expect((await mountsOf(warm, repo)).map(({ records }) => records)).toEqual([[expect.any(String)]]);
+  expect(await records(warm)).toEqual([]);
+});
+
+test('carries a mount whose RUN sets an owner and a mode, and keeps it warm on both builders while other records are removed', async () => {
+  const repo = unique();
+  const mount = 'id=c,target=/c,uid=1000,gid=2000,mode=0700';
+  await build(warm, repo, 'mkdir /c/own && touch /c/x && chown 5:6 /c/own', mount);
+  const { tar, owner } = await save(warm, repo);
+  expect(owner).toEqual({ uid: 1000, gid: 2000, mode: 0o700 });
+  expect(await seed(cold, repo, tar, 'c', owner)).toBe('seeded');
+  const list = "find /c -printf '%p %m %U:%G\\n' | sort";
+  for (const of of [warm, cold]) {
+    // With them goes every step that used the mount.
+    const { layers } = await of.builder.inventory();
+    await of.builder.prune(layers.map(({ id }) => id));
+    expect(await build(of, repo, list, mount)).toBe('/c 700 1000:2000\n/c/own 755 5:6\n/c/x 644 0:0\n');
+    expect(await mountsOf(of, repo)).toMatchObject([{ records: [expect.any(String)] }]);
+  }
   expect(await records(warm)).toEqual([]);
 });
 

@@ -123,6 +123,8 @@ export interface ToolPaths {
   readonly trees: string;
   /** Names of runs on cache mounts that haven't ended; outlives the tool container. */
   readonly snapshots: string;
+  /** What builds set for the owners and modes of cache mounts; outlives the tool container. */
+  readonly mountOwners: string;
   /** buildx's own configuration, with its builders; outlives the tool container. */
   readonly buildxConfig: string;
 }
@@ -138,6 +140,7 @@ export function toolPaths(scratchDir: string): ToolPaths {
     runs: join(scratchDir, 'runs'),
     trees: join(scratchDir, 'trees'),
     snapshots: join(scratchDir, 'snapshots'),
+    mountOwners: join(scratchDir, 'mount-owners.json'),
     buildxConfig: join(scratchDir, 'buildx'),
   };
 }

@@ -2,8 +2,10 @@ import { CACHE_KINDS, TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
 import { contextDigest, instant, teamName } from '../http/fields.ts';
 
-/** Version of the format of snapshots that this version writes, and the newest that it reads. */
+/** Version of the format of snapshots that this version writes. */
 export const SNAPSHOT_FORMAT = 1;
+/** Version of manifests that have owners, and the newest that this version reads. Without owners it is the one above, which older versions read. */
+export const OWNED_SNAPSHOT_FORMAT = 2;
 /** Most bytes of a chunk before it is compressed. */
 export const MAX_SNAPSHOT_CHUNK_BYTES = 16 * 1024 * 1024;
 const MAX_CHUNKS = 1_000_000;
@@ -29,6 +31,8 @@ const snapshotMount = z.strictObject({
   /** Its target, or the id that the Dockerfile gives it, without a namespace. */
   id: z.string().min(1).max(4096),
   kind: z.enum(CACHE_KINDS),
+  /** What the RUN that uses it sets for its directory by `uid=`, `gid=` and `mode=`, if it sets any. */
+  owner: z.strictObject({ uid: z.int().min(0), gid: z.int().min(0), mode: z.int().min(0).max(0o7777) }).optional(),
   /** Of the tar. */
   sizeBytes: bytes,
   /** SHA-256 of the tar. */
@@ -43,7 +47,7 @@ export type SnapshotMount = z.output<typeof snapshotMount>;
 
 /** What a snapshot consists of: the file `manifest.json` of its tree. */
 export const snapshotManifest = z.strictObject({
-  format: z.literal(SNAPSHOT_FORMAT),
+  format: z.literal([SNAPSHOT_FORMAT, OWNED_SNAPSHOT_FORMAT]),
   mounts: z.array(snapshotMount).max(MAX_MOUNTS),
 });
 export type SnapshotManifest = z.output<typeof snapshotManifest>;

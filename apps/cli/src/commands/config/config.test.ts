@@ -92,7 +92,7 @@ describe('kiln config check', () => {
     ['config check .', "can't read .: EISDIR"],
     ['config check a b', 'got 2 arguments, expected at most 1; usage: kiln config check [FLAGS] [FILE]'],
     ['config chekc', 'no command kiln config chekc; did you mean check?'],
-    ['config check --jsn', 'unknown flag --jsn; did you mean --json?'],
+    ['config check --jsn', 'unknown flag: --jsn; did you mean --json?'],
   ])('refuses %s', async (line, message) => {
     expect(await run(line)).toMatchObject({ code: 125, err: expect.stringContaining(message) });
   });

@@ -64,7 +64,7 @@ describe('kiln worker', () => {
     [[...JOIN, '--slots', 'x'], '--slots (KILN_SLOTS): got "x", expected a whole number'],
     [[...JOIN, '--name', 'Not A Name'], '--name (KILN_HOST_NAME): got "Not A Name", expected lower-case letters'],
     [[...JOIN, '--driver', 'podman'], '--driver (KILN_DRIVER): got "podman"'],
-    [[...JOIN, '--sluts', '1'], 'unknown flag --sluts; did you mean --slots?'],
+    [[...JOIN, '--sluts', '1'], 'unknown flag: --sluts; did you mean --slots?'],
   ])('refuses %j', (args, words) => {
     expect(() => parse(args)).toThrow(UsageError);
     expect(() => parse(args)).toThrow(words);

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { BuildView } from '@kiln/contracts';
+import { parseReference, taggedName } from '@kiln/domain';
 import { makesImage } from '../request/output-flag.ts';
 
 /** Returns what docker calls the image's ID: the digest of its config if known, else of its manifest. */
@@ -24,9 +25,15 @@ export function metadata(build: BuildView): Record<string, unknown> {
         },
       }),
     ...(result?.digest && { 'containerimage.digest': result.digest }),
-    ...(names && names.length > 0 && { 'image.name': names.join(',') }),
+    ...(names && names.length > 0 && { 'image.name': names.map(fullName).join(',') }),
     'kiln.build': build.id,
   };
+}
+
+/** As buildx writes it, with the registry's host. */
+function fullName(name: string): string {
+  const reference = parseReference(name);
+  return reference === undefined ? name : taggedName(reference);
 }
 
 /** Writes the files requested by `--metadata-file` and `--iidfile`. */
