@@ -32,6 +32,11 @@ export class KilnCommand {
 
   /** Runs `kiln` in a directory. @throws Error with what it wrote if it fails */
   runIn(cwd: string, ...args: readonly string[]): Promise<CommandOutput> {
-    return command(process.execPath, [this.#file, ...args], { cwd, env: this.#env });
+    return this.runWith({}, cwd, ...args);
+  }
+
+  /** Runs `kiln` in a directory, with variables of the user's. @throws Error with what it wrote if it fails */
+  runWith(env: NodeJS.ProcessEnv, cwd: string, ...args: readonly string[]): Promise<CommandOutput> {
+    return command(process.execPath, [this.#file, ...args], { cwd, env: { ...this.#env, ...env } });
   }
 }

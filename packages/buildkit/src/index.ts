@@ -37,6 +37,7 @@ export type {
   GitCheckout,
   RunObserver,
   RunRequest,
+  TargetSources,
 } from './run/run-request.ts';
 export type {
   BuilderSettings,

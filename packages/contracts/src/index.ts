@@ -296,6 +296,15 @@ export {
   secretsQuery,
   secretView,
 } from './http/secrets.ts';
+export {
+  onAllTargets,
+  type TargetSpec,
+  type TargetsRequest,
+  tagsToPush,
+  targetSpecs,
+  type UploadedTree,
+  uploadedTrees,
+} from './http/target-specs.ts';
 export { type TaskView, taskList, taskQuery, taskView, taskWaitQuery } from './http/tasks.ts';
 export {
   type MissingTreeParts,

@@ -40,6 +40,7 @@ export {
   creatorOf,
   currentAttempt,
   type EndedRun,
+  type ImageResult,
   type StepCounts,
   waitsForHost,
 } from './build/record.ts';

@@ -1,4 +1,10 @@
-import type { BuildRequest, BuildSpec, CacheLocation } from '@kiln/contracts';
+import {
+  type BuildRequest,
+  type BuildSpec,
+  type CacheLocation,
+  type TargetsRequest,
+  targetSpecs,
+} from '@kiln/contracts';
 import {
   type Granted,
   isPushed,
@@ -28,16 +34,22 @@ export function admitRequest(
     throw fieldProblem('forbidden', 'team', JSON.stringify(team), `${principal.team}, the team of ${principal.name}`);
   }
   const admitted = { ...request, team: own };
-  grantTo({ ...admitted, secrets: Object.keys(request.secrets) }, principal.trust, rules);
+  grantTo(admitted, principal.trust, rules);
   return admitted;
 }
 
 /**
- * Decides what a build of this trust class is granted beyond its class; undefined if nothing. The grant is stored with the build.
+ * Decides what a build of this trust class is granted beyond its class, for all of its targets; undefined if nothing. The grant is stored with the build.
  * @throws ApiProblem `forbidden` if the build asks for something that it may not have
  */
-export function grantTo(
+export function grantTo(request: TargetsRequest, trust: Trust, rules: readonly PushRule[]): Granted | undefined {
+  const granted = targetSpecs(request).map(({ at, spec }) => grantToTarget(spec, at, trust, rules));
+  return granted.find((one) => one !== undefined);
+}
+
+function grantToTarget(
   { team, output, tags, cache, secrets }: Pick<BuildSpec, 'team' | 'output' | 'tags' | 'cache' | 'secrets'>,
+  at: readonly string[],
   trust: Trust,
   rules: readonly PushRule[],
 ): Granted | undefined {
@@ -46,15 +58,16 @@ export function grantTo(
   const patterns = isPushed(output) || exported.length > 0 ? pushPatterns(rules, team) : [];
   const granted = patterns.length > 0 ? { push: true } : undefined;
   const refusal = refusedTo(trust, { output, secrets }, granted);
-  if (refusal) throw untrusted(refusal.field, refusal.got, refusal.expected);
-  if (granted && isPushed(output)) checkTags(tags, patterns);
+  if (refusal) throw untrusted([...at, ...refusal.field.split('.')], refusal.got, refusal.expected);
+  if (granted && isPushed(output)) checkTags(tags, patterns, at);
   checkCaches(exported, patterns);
   return granted;
 }
 
-function checkTags(tags: readonly string[], patterns: readonly string[]): void {
+function checkTags(tags: readonly string[], patterns: readonly string[], at: readonly string[]): void {
   const i = tags.findIndex((tag) => !mayPush(tag, patterns));
-  if (i >= 0) throw untrusted(['tags', i], JSON.stringify(tags[i]), `an image that matches ${patterns.join(' or ')}`);
+  if (i < 0) return;
+  throw untrusted([...at, 'tags', i], JSON.stringify(tags[i]), `an image that matches ${patterns.join(' or ')}`);
 }
 
 function checkCaches(to: readonly CacheLocation[], patterns: readonly string[]): void {
@@ -67,6 +80,6 @@ function checkCaches(to: readonly CacheLocation[], patterns: readonly string[]):
   throw untrusted(['cache', 'to', i, field], JSON.stringify(got), images);
 }
 
-function untrusted(field: string | readonly PropertyKey[], got: string, expected: string): ApiProblem {
+function untrusted(field: readonly PropertyKey[], got: string, expected: string): ApiProblem {
   return fieldProblem('forbidden', field, got, `${expected}, since the build is untrusted`);
 }

@@ -1,5 +1,5 @@
 import type { BuildView } from '@kiln/contracts';
-import { type Attempt, type BuildRecord, currentAttempt, waitsForHost } from '@kiln/domain';
+import { type Attempt, type BuildRecord, currentAttempt, type ImageResult, waitsForHost } from '@kiln/domain';
 import type { StoredBuild, StoredDecision } from '@kiln/state';
 import { instant } from '../http/answer.ts';
 
@@ -67,13 +67,18 @@ function cancelCameTooLate({ state, cancelRequestedAt }: BuildRecord): boolean {
 }
 
 function viewResult(result: NonNullable<BuildRecord['result']>): NonNullable<BuildView['result']> {
-  const { pushed, notPushed, loaded, ...rest } = result;
+  const { targets, artifact, notPushed, ...own } = result;
+  const byName = Object.entries(targets ?? {}).map(([name, image]) => [name, viewImage(image)] as const);
   return {
-    ...rest,
-    ...(pushed && { pushed: [...pushed] }),
+    ...viewImage(own),
+    ...(targets && { targets: Object.fromEntries(byName) }),
     ...(notPushed && { notPushed: [...notPushed] }),
-    ...(loaded && { loaded: [...loaded] }),
+    ...(artifact && { artifact }),
   };
+}
+
+function viewImage({ pushed, loaded, ...rest }: ImageResult) {
+  return { ...rest, ...(pushed && { pushed: [...pushed] }), ...(loaded && { loaded: [...loaded] }) };
 }
 
 /** The view of an attempt, which leaves out the worker's incarnation. */

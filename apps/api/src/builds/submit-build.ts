@@ -1,5 +1,5 @@
 import { noteUse, type TreeStore } from '@kiln/blobs';
-import { type BuildRequest, type BuildSpec, cacheOfMode, contextKey, uploadedContexts } from '@kiln/contracts';
+import { type BuildRequest, type BuildSpec, cacheOfMode, contextKey, uploadedTrees } from '@kiln/contracts';
 import { creatorOf, isTerminal, leastTrust, type Principal, type PushRule } from '@kiln/domain';
 import {
   type BuildSecretReader,
@@ -240,10 +240,11 @@ interface StoredContext {
 
 /** Checks that all contexts of an ended build are still stored. @throws ApiProblem `not_retriable`, `body_too_large` */
 async function requireStored(
-  { team, source, buildContexts }: BuildSpec,
+  spec: BuildSpec,
   rules: BuildRules,
   { trees, blobs, contextRetentionMs }: Pick<RetryDeps, 'trees' | 'blobs' | 'contextRetentionMs'>,
 ): Promise<void> {
+  const { team, source } = spec;
   const stored = async (field: string, { digest, times }: StoredContext) => {
     const tree = await trees.tree(team, digest as Digest);
     if (tree && (times === undefined || (await trees.file(team, times as Digest)))) return tree;
@@ -255,8 +256,8 @@ async function requireStored(
   };
   if (source.type === 'upload') checkContextSize((await stored('source', source)).fileBytes, rules);
   let contextBytes = 0;
-  for (const { name, ...context } of uploadedContexts(buildContexts)) {
-    contextBytes += (await stored(`buildContexts.${name}`, context)).fileBytes;
+  for (const { at, ...context } of uploadedTrees(spec)) {
+    contextBytes += (await stored(at.join('.'), context)).fileBytes;
   }
   checkContextSize(contextBytes, rules, 'buildContexts');
 }

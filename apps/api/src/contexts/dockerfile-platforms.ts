@@ -1,5 +1,5 @@
 import type { TreeStore } from '@kiln/blobs';
-import type { BuildSpec } from '@kiln/contracts';
+import { type BuildSpec, targetSpecs } from '@kiln/contracts';
 import { runPlatforms } from '@kiln/domain';
 import {
   type ByteString,
@@ -17,10 +17,21 @@ type StoredTrees = Pick<TreeStore, 'directory' | 'open'>;
 const MAX_DOCKERFILE_BYTES = 256 * 1024;
 
 /**
- * Returns the platforms for which a build runs programs, by the Dockerfile in its stored context. Undefined if that isn't known here, as for a git source.
+ * Returns the platforms for which a build's targets run programs, by the Dockerfiles in their stored contexts. Undefined if that isn't known here, as for a
+ * git source.
  * @throws TreePartMissing
  */
-export async function dockerfilePlatforms(
+export async function dockerfilePlatforms(spec: BuildSpec, trees: StoredTrees): Promise<readonly string[] | undefined> {
+  const all = new Set<string>();
+  for (const target of targetSpecs(spec)) {
+    const runs = await platformsOf(target.spec, trees);
+    if (runs === undefined) return undefined;
+    for (const platform of runs) all.add(platform);
+  }
+  return [...all];
+}
+
+async function platformsOf(
   { source, team, dockerfile, target, buildArgs, platforms, buildContexts = {} }: BuildSpec,
   trees: StoredTrees,
 ): Promise<readonly string[] | undefined> {

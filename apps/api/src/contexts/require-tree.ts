@@ -1,5 +1,5 @@
 import type { TreeStore, TreeTotals } from '@kiln/blobs';
-import { type BuildSpec, uploadedContexts } from '@kiln/contracts';
+import { type TargetsRequest, uploadedTrees } from '@kiln/contracts';
 import {
   byteString,
   type Digest,
@@ -40,18 +40,17 @@ export async function requireTree(
 }
 
 /**
- * Checks that a team has the directories that a build names as further contexts, which counts as a use.
+ * Checks that a team has the directories that a build names as further contexts, and those of its further targets, which counts as a use.
  * @returns the bytes of all their files @throws ApiProblem `context_not_found`, `context_invalid`
  */
-export async function requireContexts(
-  { team, buildContexts }: Pick<BuildSpec, 'team' | 'buildContexts'>,
-  trees: StoredTrees,
-): Promise<number> {
+export async function requireContexts(spec: TargetsRequest, trees: StoredTrees): Promise<number> {
+  const { team } = spec;
   let fileBytes = 0;
-  for (const { name, digest, times } of uploadedContexts(buildContexts)) {
-    const at = ['buildContexts', name];
+  for (const { at, digest, times, dockerfile } of uploadedTrees(spec)) {
     // The schema has checked their form.
     const totals = await requireStoredTree(team, digest as Digest, at, trees);
+    if (dockerfile !== undefined)
+      await requireDockerfile(digest as Digest, dockerfile, totals.entries, (each) => trees.directory(team, each), at);
     await requireTimes(team, times as Digest | undefined, totals, at, trees);
     fileBytes += totals.fileBytes;
   }
@@ -91,13 +90,14 @@ async function requireTimes(
 
 /**
  * Checks that the Dockerfile is a file in the tree, as it is found through links, and not too large to be read.
- * @param read returns a directory of the tree @throws ApiProblem `context_invalid`
+ * @param read returns a directory of the tree @param at the field of the tree, if it isn't the request's own @throws ApiProblem `context_invalid`
  */
 export async function requireDockerfile(
   root: Digest,
   dockerfile: string,
   entries: number,
   read: (digest: Digest) => Promise<DirectoryNode>,
+  at: readonly string[] = [],
 ): Promise<void> {
   const path = byteString(dockerfile);
   const found = await resolveInTree(root, path, read);
@@ -106,7 +106,7 @@ export async function requireDockerfile(
     const how = found.link === path ? 'a symbolic link' : `a path through the symbolic link ${quoted(link)}`;
     throw fieldProblem(
       'context_invalid',
-      ['context', dockerfile],
+      [...at.slice(0, -1), 'context', dockerfile],
       `${how} that leads out of the context`,
       'a file inside the context',
     );
@@ -114,14 +114,14 @@ export async function requireDockerfile(
   if (found.type === 'missing' || found.entry.type !== 'file')
     throw fieldProblem(
       'context_invalid',
-      'dockerfile',
+      at.length === 0 ? 'dockerfile' : [...at.slice(0, -1), 'dockerfile'],
       dockerfile,
       `a file in the context, which has ${entries} entries`,
     );
   if (found.entry.sizeBytes > MAX_BUILD_FILE_BYTES)
     throw fieldProblem(
       'context_invalid',
-      ['context', dockerfile],
+      [...at.slice(0, -1), 'context', dockerfile],
       `a file of ${found.entry.sizeBytes} bytes`,
       `at most ${MAX_BUILD_FILE_BYTES} bytes`,
     );

@@ -1,4 +1,4 @@
-import type { BuildSpec } from '@kiln/contracts';
+import { type BuildSpec, type TargetsRequest, targetSpecs } from '@kiln/contracts';
 import {
   gitTarget,
   isAllowedTarget,
@@ -14,7 +14,6 @@ import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import type { GitHostCheck } from './git-host-check.ts';
 import { credentialSubject, type LimitBook } from './limit-book.ts';
 
-type Targets = Pick<BuildSpec, 'source' | 'output' | 'tags' | 'cache'>;
 type Admitted = Pick<
   NewBuild,
   'submitter' | 'maxQueued' | 'maxLogBytes' | 'maxArtifactBytes' | 'maxStoredBytes' | 'queueTimeoutMs'
@@ -85,10 +84,14 @@ export class BuildRules {
   }
 
   /** Checks that git server and registries are allowed, and that the git server isn't in a private network. @throws ApiProblem `target_refused` */
-  async checkTargets({ source, output, tags, cache }: Targets): Promise<void> {
+  async checkTargets(request: TargetsRequest): Promise<void> {
+    for (const { at, spec } of targetSpecs(request)) await this.#checkTarget(spec, at);
+  }
+
+  async #checkTarget({ source, output, tags, cache }: BuildSpec, at: readonly string[]): Promise<void> {
     for (const { whose, limits } of this.#limits) {
       if (source.type === 'git' && !isAllowedTarget(limits.gitHosts, gitTarget(source.url))) {
-        throw notAllowed('source.url', source.url, limits.gitHosts, whose);
+        throw notAllowed([...at, 'source', 'url'], source.url, limits.gitHosts, whose);
       }
       const registry = isPushed(output)
         ? tags.findIndex((tag) => !isAllowedTarget(limits.registries, registryTarget(tag)))
@@ -99,8 +102,8 @@ export class BuildRules {
         ) ?? -1;
       const refused = cache?.to?.[caches];
       if (refused?.type === 'registry')
-        throw notAllowed(`cache.to[${caches}].ref`, refused.ref, limits.registries, whose);
-      if (registry >= 0) throw notAllowed(`tags[${registry}]`, tags[registry] ?? '', limits.registries, whose);
+        throw notAllowed([...at, 'cache', 'to', caches, 'ref'], refused.ref, limits.registries, whose);
+      if (registry >= 0) throw notAllowed([...at, 'tags', registry], tags[registry] ?? '', limits.registries, whose);
     }
     if (source.type === 'git') await this.#checkGitHost(source.url);
   }
@@ -124,7 +127,7 @@ export function queueFull(whose: 'team' | 'token', most: number): ApiProblem {
   });
 }
 
-function notAllowed(field: string, got: string, allowed: readonly string[], whose: string): ApiProblem {
+function notAllowed(field: readonly PropertyKey[], got: string, allowed: readonly string[], whose: string): ApiProblem {
   return fieldProblem(
     'target_refused',
     field,

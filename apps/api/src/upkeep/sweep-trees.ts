@@ -1,5 +1,5 @@
 import type { Root, SnapshotBook, TreeStore } from '@kiln/blobs';
-import { teamOfTreesKey, teamTreesKey, uploadedContexts } from '@kiln/contracts';
+import { teamOfTreesKey, teamTreesKey, uploadedTrees } from '@kiln/contracts';
 import type { BuildStore, StorageLedger } from '@kiln/state';
 import type { Digest } from '@kiln/trees';
 import type { Logger } from 'pino';
@@ -65,7 +65,7 @@ async function* rootsOf(
     do {
       const page = await builds.list({ state, team }, { limit: PAGE, ...(cursor !== undefined && { cursor }) });
       for (const { spec } of page.builds) {
-        const contexts = uploadedContexts(spec.buildContexts);
+        const contexts = uploadedTrees(spec);
         for (const { digest, times } of spec.source.type === 'upload' ? [spec.source, ...contexts] : contexts) {
           if (digest !== undefined) yield { kind: 'directory', digest: digest as Digest };
           if (times !== undefined) yield { kind: 'file', digest: times as Digest };

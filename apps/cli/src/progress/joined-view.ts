@@ -13,8 +13,8 @@ export class JoinedView {
     this.#view = view;
   }
 
-  /** Returns the view of one of the builds. Closing it closes nothing else. */
-  of(name: string): ProgressView {
+  /** Returns the view of one of the builds. Closing it closes nothing else. @param namesSteps whether its steps are named after it */
+  of(name: string, { namesSteps = true }: { readonly namesSteps?: boolean } = {}): ProgressView {
     const view = this.#view;
     let numbers = new Map<number, number>();
     const say = (message: string) => view.say(`${name}: ${message}`);
@@ -45,7 +45,11 @@ export class JoinedView {
             numbers = new Map();
             return;
           case 'step':
-            view.record({ ...record, step: numberOf(record.step), name: named(record.name, name) });
+            view.record({
+              ...record,
+              step: numberOf(record.step),
+              name: namesSteps ? named(record.name, name) : record.name,
+            });
             return;
           case 'warning':
             view.record({

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
-import type { ContextSource, ContextTree } from '@kiln/buildkit';
-import { type BuildSpec, uploadedContexts } from '@kiln/contracts';
+import type { ContextSource, ContextTree, TargetSources } from '@kiln/buildkit';
+import { type BuildSpec, targetSpecs, uploadedContexts } from '@kiln/contracts';
 import type { BuildRecord } from '@kiln/domain';
 import type { GitGuard } from '@kiln/git';
 import type { AttemptRef, AttemptStore } from '@kiln/state';
@@ -61,6 +61,41 @@ export async function openSource(
     checkOut: (domain, running) =>
       checkOutCommit(mirrors, domain, { ...place, authorization, dockerfile: spec.dockerfile }, running),
   };
+}
+
+/**
+ * Opens what the further targets of a build are built from. A git source that is also the build's own is at the same commit; another one is at the commit at which
+ * its ref is now.
+ * @throws SourceUnresolved @throws the signal's reason
+ */
+export async function openTargets(
+  deps: SourceDeps,
+  spec: BuildSpec,
+  own: ContextSource,
+  secrets: ReadonlyMap<string, string>,
+  signal: AbortSignal,
+): Promise<Map<string, TargetSources>> {
+  const opened = new Map<string, TargetSources>();
+  const [first, ...others] = targetSpecs(spec);
+  for (const { name = '', spec: target } of others) {
+    const contexts = openContexts(deps, target);
+    const { source } = target;
+    if (source.type === 'upload') {
+      if (source.digest === undefined) throw new Error(`the context of the target ${name} has no digest`);
+      const tree = uploadedTree(deps, target, source.digest as Digest, source.times as Digest | undefined);
+      opened.set(name, { source: tree, contexts });
+      continue;
+    }
+    const isOwn =
+      first.spec.source.type === 'git' && first.spec.source.url === source.url && first.spec.source.ref === source.ref;
+    const commit =
+      isOwn && own.type === 'git' ? own.commit : await resolveCommit(source, secrets, deps.outgoing, signal);
+    await checkGitHost(source.url, deps.outgoing);
+    const place = { url: source.url, commit, ...(source.subdir !== undefined && { subdir: source.subdir }) };
+    const dockerfile = (running: AbortSignal) => commitDockerfile(place, target, secrets, deps.outgoing, running);
+    opened.set(name, { source: { type: 'git', ...place, dockerfile }, contexts });
+  }
+  return opened;
 }
 
 /** Opens the directories that a build uploaded as further contexts. */

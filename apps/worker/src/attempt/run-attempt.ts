@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { type BuildSpec, cachePlaces, type LogRecord, secretRepoOf } from '@kiln/contracts';
+import { type BuildSpec, cachePlaces, type LogRecord, secretRepoOf, targetSpecs } from '@kiln/contracts';
 import { type BuildRecord, cacheKey, currentAttempt, type Outcome, refusedTo } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
@@ -18,7 +18,7 @@ import type { AttemptRecorder, AttemptRecorders } from '../traces/attempt-record
 import { rethrowRefusal } from './artifact-refusal.ts';
 import { attemptSecrets, NoSecrets, type SecretDeps } from './attempt-secrets.ts';
 import { LogWriter } from './log-writer.ts';
-import { openContexts, openSource, type SourceDeps } from './open-source.ts';
+import { openContexts, openSource, openTargets, type SourceDeps } from './open-source.ts';
 import { referenceMemory } from './reference-memory.ts';
 import { SourceUnresolved } from './source-unresolved.ts';
 
@@ -90,7 +90,8 @@ async function attemptOutcome(deps: PersistentDeps, ref: AttemptRef, signal: Abo
     const writer = new LogWriter(logs, ref, record.maxLogBytes, (error) =>
       log.warn({ err: error }, 'writing the log failed; trying again'),
     );
-    const recorder = deps.recorders?.begin(ref, record, spec);
+    // What a record says of a Dockerfile's steps can't be told apart for several.
+    const recorder = spec.bake ? undefined : deps.recorders?.begin(ref, record, spec);
     const outcome = await execute(deps, ref, { record, spec }, writer, signal, recorder);
     recorder?.end(outcome);
     await writer.flush();
@@ -131,10 +132,12 @@ async function execute(
   try {
     const { trust = 'trusted' } = record;
     // The API checks this too. A build that reached the queue in another way is refused here.
-    const refusal = refusedTo(trust, { output: spec.output, secrets: spec.secrets }, record.granted);
-    if (refusal) {
+    for (const target of targetSpecs(spec)) {
+      const refusal = refusedTo(trust, { output: target.spec.output, secrets: target.spec.secrets }, record.granted);
+      if (!refusal) continue;
       const { field, got, expected } = refusal;
-      return failed('trust_refused', `${field}: got ${got}, expected ${expected}, because the build is untrusted`);
+      const path = [...target.at, field].join('.');
+      return failed('trust_refused', `${path}: got ${got}, expected ${expected}, because the build is untrusted`);
     }
     const {
       values: secrets,
@@ -151,6 +154,7 @@ async function execute(
         'the uploaded context is no longer stored; upload it and submit the build again',
       );
     }
+    const targets = spec.bake && (await openTargets(deps, spec, source, secrets, signal));
     if (signal.aborted) return stopped(signal.reason as StopReason);
     const repo = cacheKey(record);
     const archive =
@@ -169,6 +173,7 @@ async function execute(
         repo,
         source: recorder?.source(source) ?? source,
         contexts: openContexts(deps, spec),
+        ...(targets && { targets }),
         secrets,
         registryLogins,
         hidden,

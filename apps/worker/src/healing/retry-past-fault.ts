@@ -1,5 +1,5 @@
 import type { RunOutcome } from '@kiln/buildkit';
-import type { LogRecord } from '@kiln/contracts';
+import { type LogRecord, onAllTargets } from '@kiln/contracts';
 import type { BuilderFault, BuilderState } from '@kiln/domain';
 import type { DomainRequest } from '../engine/executor.ts';
 
@@ -49,7 +49,7 @@ export async function retryPastFault(deps: RetryDeps, request: DomainRequest, si
   const offset = steps;
   const again: DomainRequest = {
     ...request,
-    spec: removed > 0 ? request.spec : { ...request.spec, noCache: true },
+    spec: removed > 0 ? request.spec : onAllTargets(request.spec, { noCache: true }),
     // The second run numbers its steps from 1 again.
     sink: (record) =>
       request.sink('step' in record && record.step !== undefined ? { ...record, step: record.step + offset } : record),

@@ -19,18 +19,17 @@ type Rule = SourcePolicy['rules'][number];
 const LOCAL = ['local://*', 'oci-layout://*'];
 
 /**
- * Returns a policy that lets BuildKit fetch only from `hosts`, and from the server of the build's own repository. A host is a name or an address,
+ * Returns a policy that lets BuildKit fetch only from `hosts`, and from the servers of the build's own repositories. A host is a name or an address,
  * with `*.` for all names below, and with a port or for all ports (for git only the protocol's default). Base images are at `docker.io` unless they
  * name another registry.
  */
-export function sourcePolicy(hosts: readonly string[], gitUrl: string | undefined): SourcePolicy {
-  const own = gitUrl === undefined ? [] : ownRepository(gitUrl);
+export function sourcePolicy(hosts: readonly string[], gitUrls: readonly string[]): SourcePolicy {
   return {
     rules: [
       { action: 'DENY', selector: { identifier: '*' } },
       ...LOCAL.map((identifier): Rule => ({ action: 'ALLOW', selector: { identifier } })),
       ...hosts.flatMap(listed),
-      ...own,
+      ...gitUrls.flatMap(ownRepository),
     ],
   };
 }

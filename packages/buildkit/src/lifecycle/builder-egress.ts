@@ -48,10 +48,13 @@ export class BuilderEgress {
   }
 
   /** Returns the source policy for a build; undefined if BuildKit may fetch from anywhere. */
-  sourcePolicy(source: ContextSource): SourcePolicy | undefined {
+  sourcePolicy(sources: readonly ContextSource[]): SourcePolicy | undefined {
     const { egress } = this.#host.options;
     if (egress?.mode !== 'listed') return undefined;
-    return sourcePolicy(egress.hosts, source.type === 'git' ? source.url : undefined);
+    return sourcePolicy(
+      egress.hosts,
+      sources.flatMap((source) => (source.type === 'git' ? [source.url] : [])),
+    );
   }
 
   /** Returns why BuildKit may not use the servers of a build's caches; undefined if it may. */
@@ -81,7 +84,7 @@ async function probe(options: BuilderOptions, tool: ToolContainer, builder: stri
   await mkdir(dir, { recursive: true });
   try {
     await writeFile(join(dir, 'Dockerfile'), `FROM scratch\nADD ${NOWHERE} /\n`);
-    await writeFile(join(dir, 'policy.json'), JSON.stringify(sourcePolicy([], undefined)));
+    await writeFile(join(dir, 'policy.json'), JSON.stringify(sourcePolicy([], [])));
     const argv = ['docker-buildx', 'build', `--builder=${builder}`, '--progress=plain', '--output=type=cacheonly', dir];
     const process = await tool.start({ argv, env: [`${SOURCE_POLICY_VARIABLE}=${join(dir, 'policy.json')}`] });
     const { stderr } = await process.capture(PROBE_TIMEOUT_MS);

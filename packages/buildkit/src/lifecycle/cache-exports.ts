@@ -1,4 +1,4 @@
-import type { CacheLocation } from '@kiln/contracts';
+import { type CacheLocation, onAllTargets } from '@kiln/contracts';
 import type { RunOutcome } from '../outcome/outcome.ts';
 import { type CacheForm, type FailedExport, registryOf } from '../run/cache-flags.ts';
 import { runBuild } from '../run/run-build.ts';
@@ -94,7 +94,7 @@ export function exportOnly(request: RunRequest, to: readonly CacheLocation[]): R
   const { artifact: _, archive: __, observer: ___, ...rest } = request;
   return {
     ...rest,
-    spec: { ...request.spec, output: { type: 'none' }, noCache: false, noCacheFilter: [], pull: false },
+    spec: onAllTargets(request.spec, { output: { type: 'none' }, noCache: false, noCacheFilter: [], pull: false }),
     cachePlaces: { from: [], to },
   };
 }

@@ -1,4 +1,4 @@
-import type { LogRecord } from '@kiln/contracts';
+import { type LogRecord, onAllTargets } from '@kiln/contracts';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import { InventoryReader } from '../control/inventory.ts';
 import { messageOf } from '../engine/message-of.ts';
@@ -156,7 +156,7 @@ export class RunModes {
     const { host } = this.#deps;
     const namespace = `fresh-${request.buildId}-${request.attempt}`;
     try {
-      const spec = { ...request.spec, noCache: true };
+      const spec = onAllTargets(request.spec, { noCache: true });
       return await runBuild(host, { ...request, spec, ownNamespace: namespace }, signal);
     } finally {
       await removeMounts(this.#deps, namespace);

@@ -131,7 +131,7 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
     frontends: { allowed: options.frontends ?? 'any', isEnforced: enforcesFrontends(driver, buildkit) },
     dockerConfigDir: options.dockerConfigDir,
     proxy: options.settings?.proxy,
-    sourcePolicy: (source: ContextSource) => egress.sourcePolicy(source),
+    sourcePolicy: (sources: readonly ContextSource[]) => egress.sourcePolicy(sources),
     refusedCaches: (request: RunRequest) => egress.refusedCaches(request),
     stall:
       driver === 'docker'

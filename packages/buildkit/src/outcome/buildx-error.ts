@@ -17,7 +17,7 @@ export function readErrorLines(lines: readonly string[]): BuildxError {
   const text = at === -1 ? lines : lines.slice(at);
   const message = text
     .join('\n')
-    .replace(/^ERROR: (?:failed to build: )?(?:failed to solve: )?/, '')
+    .replace(/^ERROR: (?:failed to build: )?(?:target [\w-]+: )?(?:failed to solve: )?/, '')
     .trim();
   return { message: cut(message, MAX_MESSAGE_CHARS), excerpt: excerptOf(at === -1 ? lines : lines.slice(0, at)) };
 }

@@ -1,8 +1,9 @@
-import { type BuildSpec, pushedNames } from '@kiln/contracts';
+import { type BuildSpec, pushedNames, tagsToPush, targetSpecs } from '@kiln/contracts';
 import {
   type BuilderFault,
   type BuildResult,
   type Failure,
+  type ImageResult,
   isPushed,
   type Outcome,
   outputTypes,
@@ -28,8 +29,8 @@ export interface EndedRun extends FailedRun {
   readonly pushed: readonly string[];
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly artifact: BuildResult['artifact'] | undefined;
-  /** Compressed size of the image that was pushed, if it could be measured. */
-  readonly imageBytes?: number | undefined;
+  /** Compressed sizes of the images that were pushed, by target, as far as they could be measured. */
+  readonly imageBytes?: readonly (number | undefined)[];
 }
 
 /** Determines the outcome of a run. */
@@ -50,7 +51,7 @@ export function outcomeOf(run: EndedRun): RunOutcome {
 /** Which tags registries have, and which not, after a build that failed. */
 function pushedSoFar({ spec, pushed }: EndedRun): Pick<Outcome, 'result'> {
   if (pushed.length === 0) return {};
-  return { result: { pushed: [...pushed], notPushed: pushedNames(spec).filter((name) => !pushed.includes(name)) } };
+  return { result: { pushed: [...pushed], notPushed: tagsToPush(spec).filter((tag) => !pushed.includes(tag)) } };
 }
 
 function failed(run: EndedRun): RunOutcome {
@@ -83,6 +84,29 @@ function stopped(cause: StopCause, spec: BuildSpec): Failure {
 }
 
 function succeeded({ spec, metadata, artifact, imageBytes }: EndedRun): BuildResult {
+  const targets = targetSpecs(spec).map(
+    ({ name = '', spec: target }, i) =>
+      [name, imageOf(target, metadataOf(metadata, spec.bake && name), imageBytes?.[i])] as const,
+  );
+  if (!spec.bake) return { ...targets[0]?.[1], ...(artifact && { artifact }) };
+  const [pushed, loaded] = (['pushed', 'loaded'] as const).map((how) =>
+    targets.flatMap(([, image]) => image[how] ?? []),
+  );
+  return {
+    ...targets[0]?.[1],
+    ...(pushed?.length && { pushed }),
+    ...(loaded?.length && { loaded }),
+    ...(artifact && { artifact }),
+    targets: Object.fromEntries(targets),
+  };
+}
+
+/** Returns what buildx wrote of a target into its metadata file. @param target undefined for a build with a single one */
+export function metadataOf(metadata: EndedRun['metadata'], target: string | undefined): EndedRun['metadata'] {
+  return target === undefined ? metadata : ((metadata[target] ?? {}) as EndedRun['metadata']);
+}
+
+function imageOf(spec: BuildSpec, metadata: EndedRun['metadata'], imageBytes: number | undefined): ImageResult {
   const digest = text(metadata['containerimage.digest']);
   const configDigest = text(metadata['containerimage.config.digest']);
   const manifest = descriptor(metadata['containerimage.descriptor']);
@@ -94,7 +118,6 @@ function succeeded({ spec, metadata, artifact, imageBytes }: EndedRun): BuildRes
     ...(imageBytes !== undefined && { imageBytes }),
     ...(isPushed(spec.output) && { pushed: [...pushedNames(spec)] }),
     ...(outputTypes(spec.output).includes('load') && { loaded: spec.tags }),
-    ...(artifact && { artifact }),
   };
 }
 

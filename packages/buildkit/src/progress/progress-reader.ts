@@ -1,6 +1,6 @@
 import type { LogRecord } from '@kiln/contracts';
 import { type SolveStatus, solveStatus } from '../control/solve-status.ts';
-import { maskText, secretNeedles } from '../masking/mask-secrets.ts';
+import { bytesNeedles, maskText, secretNeedles } from '../masking/mask-secrets.ts';
 import { StatusDecoder } from './decode-status.ts';
 import { PlainLines } from './plain-lines.ts';
 import { RepeatedStatuses } from './repeated-statuses.ts';
@@ -14,8 +14,12 @@ const BROKEN_OFF = 'failed to receive status';
 export interface ProgressReaderOptions {
   /** Texts that the log must not show. */
   readonly hidden: readonly string[];
+  /** Bytes that the log must not show in base64 or hexadecimal. */
+  readonly hiddenBytes?: readonly Buffer[];
   /** Tags that the build pushes. */
   readonly tags: readonly string[];
+  /** Changes statuses before they are read. Default: none are changed. */
+  readonly filter?: ((status: SolveStatus) => SolveStatus) | undefined;
 }
 
 export interface ProgressReaderDeps {
@@ -40,7 +44,8 @@ export class ProgressReader {
   constructor(options: ProgressReaderOptions, deps: ProgressReaderDeps, numbered = 0) {
     this.#options = options;
     this.#deps = deps;
-    this.#needles = secretNeedles(options.hidden);
+    const { hidden, hiddenBytes = [] } = options;
+    this.#needles = [...secretNeedles(hidden), ...bytesNeedles(hiddenBytes)].sort((a, b) => b.length - a.length);
     this.#decoder = new StatusDecoder(this.#needles, options.tags, numbered);
     this.#trace = new StepTrace((text) => maskText(text, this.#needles));
   }
@@ -108,7 +113,7 @@ export class ProgressReader {
   async #take(item: ScannedItem): Promise<void> {
     switch (item.type) {
       case 'status':
-        return await this.#deliver(solveStatus(item.value));
+        return await this.#deliver(this.#filtered(solveStatus(item.value)));
       case 'dropped':
         return await this.warn(`${item.bytes} bytes of progress output were too long to read`);
       case 'line': {
@@ -117,6 +122,10 @@ export class ProgressReader {
         if (line.startsWith('WARNING: ')) await this.warn(line.slice('WARNING: '.length));
       }
     }
+  }
+
+  #filtered(status: SolveStatus): SolveStatus {
+    return this.#options.filter?.(status) ?? status;
   }
 
   async #deliver(all: SolveStatus): Promise<void> {

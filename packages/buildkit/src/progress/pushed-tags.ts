@@ -3,7 +3,7 @@ import { timeOf, type Vertex, type VertexStatus } from '../control/solve-status.
 
 /**
  * Tracks which tags have been pushed, since a canceled build must report them. BuildKit's exporter has a status `pushing manifest for
- * <ref>@<digest>` for each tag; with the `docker` driver the engine pushes (too), in a step `pushing <ref> with docker` for each. The status
+ * <ref>@<digest>` for each tag; with the `docker` driver the engine pushes (too), in a step `pushing <ref> with docker` for each, which has its target before it if there are several. The status
  * of a failed or canceled push ends like that of a successful one, so it counts only once the exporter has continued with something else,
  * or has ended without an error.
  */
@@ -29,7 +29,7 @@ export class PushedTags {
   onVertex(vertex: Vertex): void {
     if (timeOf(vertex.completed) === undefined) return;
     const exported = this.#unproven.get(vertex.digest);
-    const pushed = /^pushing (\S+) with docker$/.exec(vertex.name ?? '')?.[1];
+    const pushed = /^(?:\[[^\]\s]+\] )?pushing (\S+) with docker$/.exec(vertex.name ?? '')?.[1];
     if (vertex.error) this.#unproven.delete(vertex.digest);
     else if (exported !== undefined) this.#prove(vertex.digest, exported);
     else if (pushed !== undefined) this.#add(pushed);

@@ -116,6 +116,7 @@ function namedContexts({ buildContexts = {} }: BuildSpec, dirs: ReadonlyMap<stri
   return Object.entries(buildContexts).map(([name, context]) => {
     const flag = `--build-context=${name}=`;
     if (context.type === 'image') return `${flag}docker-image://${context.ref}`;
+    if (context.type === 'target') return `${flag}target:${context.name}`;
     if (context.type === 'git') return `${flag}${gitContext({ ...context, commit: context.ref })}`;
     const dir = dirs.get(name);
     if (dir === undefined) throw new Error(`no directory for the context ${name}`);

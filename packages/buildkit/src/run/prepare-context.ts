@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import type { BuildSpec } from '@kiln/contracts';
 import type { Failure, Outcome } from '@kiln/domain';
 import { messageOf } from '../engine/message-of.ts';
 import type { Halt } from '../outcome/halt.ts';
@@ -11,7 +12,7 @@ import { bringCommit } from './commit-context.ts';
 import { ContextUnusable } from './context-dir.ts';
 import type { RunFiles } from './run-files.ts';
 import type { RunHost } from './run-host.ts';
-import type { RunRequest } from './run-request.ts';
+import type { CommitDockerfile, ContextSource, RunRequest } from './run-request.ts';
 import { bringTree, ContextGone, NO_TREES, returnNote, treeTar } from './tree-context.ts';
 
 /** Prepares what buildx builds from. Returns the build's outcome instead if the context can't be used, or the build was stopped meanwhile. */
@@ -39,19 +40,11 @@ async function checkedContext(
   halt: Halt,
   note: (message: string) => Promise<void>,
 ): Promise<BuildxInvocation['context']> {
-  const { frontends } = host;
   const { source, spec } = request;
-  const check = (text: string | undefined) => {
-    const failure = checkFrontend(frontends.allowed, spec, text);
-    if (failure) throw new ContextUnusable(failure);
-  };
   // The frontend of a build argument is known before anything is read.
-  check(undefined);
+  demandFrontend(host, spec, undefined);
   const checkFile = async (path: string) => {
-    const text = await dockerfileHead(path);
-    if (text === undefined && frontends.allowed !== 'any')
-      throw new ContextUnusable(unknownFrontend(spec.dockerfile, 'too large'));
-    check(text);
+    const text = await checkDockerfile(host, spec, path);
     if (text !== undefined) request.observer?.dockerfile(text);
     request.observer?.ignoreFile?.(await ignoreFileBeside(path));
     return text;
@@ -87,19 +80,50 @@ async function checkedContext(
     if (tree) return await brought(tree);
   }
   const { type, url, commit, subdir } = source;
-  if (frontends.allowed === 'any' || frontends.isEnforced) return { type, url, commit, subdir };
-  const read = await source.dockerfile?.(halt.signal).catch((error: unknown) => {
-    if (halt.signal.aborted) throw error;
+  const read = await checkedCommitDockerfile(host, spec, source, halt.signal);
+  if (!read) return { type, url, commit, subdir };
+  request.observer?.dockerfile(read.text);
+  // Build from the text that was checked: attributes or links could give BuildKit's own checkout of the commit another one.
+  return { type, url, commit, subdir, dockerfile: await files.placeDockerfile(spec.dockerfile, read) };
+}
+
+/** Throws if a Dockerfile, or a build argument, names a frontend that isn't allowed. @param text undefined if it isn't read yet @throws ContextUnusable */
+export function demandFrontend({ frontends }: RunHost, spec: BuildSpec, text: string | undefined): void {
+  const failure = checkFrontend(frontends.allowed, spec, text);
+  if (failure) throw new ContextUnusable(failure);
+}
+
+/** Checks a Dockerfile on the disk; returns the part that can name a frontend, or undefined if it is too large for that. @throws ContextUnusable */
+export async function checkDockerfile(host: RunHost, spec: BuildSpec, path: string): Promise<string | undefined> {
+  const text = await dockerfileHead(path);
+  if (text === undefined && host.frontends.allowed !== 'any')
+    throw new ContextUnusable(unknownFrontend(spec.dockerfile, 'too large'));
+  demandFrontend(host, spec, text);
+  return text;
+}
+
+/**
+ * Reads the Dockerfile of a commit that BuildKit checks out, and checks it; undefined if BuildKit itself enforces the allowed frontends, or all are.
+ * @throws ContextUnusable @throws the signal's reason
+ */
+export async function checkedCommitDockerfile(
+  host: RunHost,
+  spec: BuildSpec,
+  source: Extract<ContextSource, { readonly type: 'git' }>,
+  signal: AbortSignal,
+): Promise<CommitDockerfile | undefined> {
+  const { frontends } = host;
+  if (frontends.allowed === 'any' || frontends.isEnforced) return undefined;
+  const read = await source.dockerfile?.(signal).catch((error: unknown) => {
+    if (signal.aborted) throw error;
     throw new ContextUnusable(unknownFrontend(spec.dockerfile, messageOf(error)));
   });
   if (!read) {
     const message = `failed to read dockerfile: open ${spec.dockerfile}: no such file or directory`;
     throw new ContextUnusable({ code: 'dockerfile_missing', message });
   }
-  check(read.text);
-  request.observer?.dockerfile(read.text);
-  // Build from the text that was checked: attributes or links could give BuildKit's own checkout of the commit another one.
-  return { type, url, commit, subdir, dockerfile: await files.placeDockerfile(spec.dockerfile, read) };
+  demandFrontend(host, spec, read.text);
+  return read;
 }
 
 /** Kiln places the ignore file that applies beside its copy of the Dockerfile. */

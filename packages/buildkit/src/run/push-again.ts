@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { artifactsOf, type BuildSpec } from '@kiln/contracts';
-import { type Failure, isPushed } from '@kiln/domain';
+import { artifactsOf, type BuildSpec, tagsToPush, targetSpecs } from '@kiln/contracts';
+import type { Failure } from '@kiln/domain';
 import { classifyFailure } from '../outcome/classify-failure.ts';
+import { stepsOfTargets } from '../outcome/failed-target.ts';
 import type { Halt } from '../outcome/halt.ts';
 import { isPassingPushFailure } from '../outcome/push-failure.ts';
 import type { ProgressReader } from '../progress/progress-reader.ts';
@@ -24,6 +25,8 @@ export interface EndedBuildx {
 export interface PushAgainDeps {
   readonly host: RunHost;
   readonly spec: BuildSpec;
+  /** Names of its targets; none if it has only one. */
+  readonly targets: ReadonlySet<string>;
   readonly call: BuildxCall;
   readonly halt: Halt;
   /** Returns the arguments of buildx for the build with some options changed. */
@@ -38,13 +41,14 @@ export interface PushAgainDeps {
  * @param exitCode of the first run
  */
 export async function pushAgain(exitCode: number | undefined, deps: PushAgainDeps): Promise<EndedBuildx> {
-  const { host, spec, call, halt } = deps;
+  const { host, spec, targets, call, halt } = deps;
+  const artifacts = targetSpecs(spec).flatMap((target) => artifactsOf(target.spec.output));
   // Of an artifact on buildx's standard output, a part has been stored.
-  const repeatable = isPushed(spec.output) && artifactsOf(spec.output).length !== 1;
+  const repeatable = tagsToPush(spec).length > 0 && artifacts.length !== 1;
   let last: EndedBuildx = { exitCode, reader: call.reader, tries: 1, pushed: call.reader.facts().pushed };
   for (;;) {
     await last.reader.endOfText();
-    const failure = failureOf(last);
+    const failure = failureOf(last, targets);
     if (!repeatable || halt.reason || !isPassingPushFailure(failure, last.tries > 1)) return last;
     const pushFailure = failure?.code === 'push_refused' ? failure : last.pushFailure;
     last = { ...last, ...(pushFailure && { pushFailure }) };
@@ -71,6 +75,8 @@ export async function pushAgain(exitCode: number | undefined, deps: PushAgainDep
   }
 }
 
-function failureOf({ exitCode, reader }: EndedBuildx): Failure | undefined {
-  return exitCode === 0 || reader.brokenOff ? undefined : classifyFailure({ exitCode, ...reader.facts() });
+function failureOf({ exitCode, reader }: EndedBuildx, targets: ReadonlySet<string>): Failure | undefined {
+  if (exitCode === 0 || reader.brokenOff) return undefined;
+  const { failed, lines } = reader.facts();
+  return classifyFailure({ exitCode, lines, failed: stepsOfTargets(failed, targets) });
 }

@@ -1,20 +1,25 @@
-import { artifactsOf, type BuildSpec, pushedNames } from '@kiln/contracts';
+import { artifactsOf, type BuildSpec, pushedNames, tagsToPush, targetSpecs } from '@kiln/contracts';
 import { outputTypes } from '@kiln/domain';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import type { BuildHistory } from '../control/control-messages.ts';
 import type { Logger } from '../engine/logger.ts';
+import { explainBakeFile } from '../outcome/bake-file-error.ts';
 import { stopCause } from '../outcome/build-stop.ts';
+import { namingTarget, stepsOfTargets } from '../outcome/failed-target.ts';
 import { explainForeignRun } from '../outcome/foreign-run.ts';
 import { Halt } from '../outcome/halt.ts';
-import { neverStarted, outcomeOf, type RunOutcome } from '../outcome/outcome.ts';
+import { metadataOf, neverStarted, outcomeOf, type RunOutcome } from '../outcome/outcome.ts';
 import { explainPush } from '../outcome/push-failure.ts';
 import { ProgressReader } from '../progress/progress-reader.ts';
+import { withoutStep } from '../progress/without-step.ts';
 import { proxyArgs, proxySecrets } from '../settings/proxy.ts';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
+import { BAKE_ENV, bakeArguments } from './bake-arguments.ts';
 import { type BuildxInvocation, buildxArguments, callEnv, unenforcedLimits } from './buildx-arguments.ts';
 import { cacheFlags, failedExport, localCacheFlags, s3Env } from './cache-flags.ts';
 import { hiddenPart } from './docker-config.ts';
+import { hiddenSecrets } from './hidden-secrets.ts';
 import { Laps } from './laps.ts';
 import { explainRefusal } from './login-refusal.ts';
 import { measurePushed } from './measure-pushed.ts';
@@ -27,11 +32,15 @@ import { runBuildx } from './run-buildx.ts';
 import { RunFiles } from './run-files.ts';
 import type { RunHost } from './run-host.ts';
 import type { RunRequest } from './run-request.ts';
+import { prepareTargets } from './target-contexts.ts';
+
+/** What bake files have no keys for. */
+const NO_FEATURES = { memoryFlag: false, cpusFlag: false, callFlag: false };
 
 /** Runs one build from beginning to end; resolves when its buildx has exited. */
 export async function runBuild(host: RunHost, request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
   const { spec } = request;
-  const artifacts = spec.call ? 1 : artifactsOf(spec.output).length;
+  const artifacts = spec.call ? 1 : targetSpecs(spec).flatMap((target) => artifactsOf(target.spec.output)).length;
   if (artifacts > 0 && !request.artifact) throw new Error('output artifact requested, but request.artifact is missing');
   if (signal.aborted) return neverStarted(stopCause(signal.reason), spec);
   const laps = new Laps<'contextMs' | 'filesMs' | 'buildxMs' | 'outcomeMs'>();
@@ -44,13 +53,14 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const contextDirs = await namedContextDirs(request, files, halt);
   if ('end' in contextDirs) return contextDirs;
   laps.end('contextMs');
-  const { env, places } = await files.placeSecrets(request.secrets);
+  const { env, places } = await files.placeSecrets(request.secrets, spec.binarySecrets);
   const { registryLogins: logins = [] } = request;
   const ownLogins = await files.placeLogins(logins, host.dockerConfigDir);
   const caches = request.cachePlaces ?? { from: [], to: [] };
   const archive = await files.placeArchive(request.archive, halt.signal);
+  const sources = [request.source, ...[...(request.targets?.values() ?? [])].map(({ source }) => source)];
   const outputFiles = artifacts > 1 ? await files.placeOutputs(artifacts) : [];
-  const policy = await files.placeSourcePolicy(host.sourcePolicy(request.source));
+  const policy = await files.placeSourcePolicy(host.sourcePolicy(sources));
   const invocation: BuildxInvocation = {
     builder: host.builder,
     trust: host.trust,
@@ -67,18 +77,23 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     namespace: request.ownNamespace,
     proxyArgs: proxyArgs(host.proxy, spec.buildArgs),
   };
+  const targets = await prepareTargets(host, request, { context, contextDirs }, files, halt);
+  if ('end' in targets) return targets;
+  const names = new Set(targets.flatMap(({ name }) => name ?? []));
+  const bake = spec.bake && (await bakeArguments(host, invocation, targets, files));
   const first = progressReader(host, request, sink);
-  for (const limit of unenforcedLimits(spec, host.features)) {
+  for (const limit of unenforcedLimits(spec, spec.bake ? NO_FEATURES : host.features)) {
     await first.warn(`resources.${limit} is not enforced: this host's buildx has no such limit`);
   }
   laps.end('filesMs');
   const artifact = artifacts > 0 && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
   const call = {
-    argv: buildxArguments(invocation),
+    argv: bake?.argv ?? buildxArguments(invocation),
     // A context's .git may have settings that name programs, which git would run if buildx called it there.
     env: [
       ...files.env,
       'BUILDX_GIT_INFO=false',
+      ...BAKE_ENV,
       ...callEnv(spec, host.features),
       ...policy,
       ...env,
@@ -88,15 +103,18 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     ...{ pidFile: files.pidFile, spillFile: files.spillFile, reader: first, artifact },
   };
   const ended = await pushAgain(await runBuildx(host, call, halt), {
-    ...{ host, spec, call, halt, note },
-    argv: (changed) => buildxArguments({ ...invocation, spec: { ...spec, ...changed } }),
+    ...{ host, spec, targets: names, call, halt, note },
+    argv: (changed) => bake?.argvAgain ?? buildxArguments({ ...invocation, spec: { ...spec, ...changed } }),
   });
   const { exitCode, reader } = ended;
   laps.end('buildxMs');
   await reclaim(files, host.log);
   await reader.endOfText();
-  const ref = exitCode === 0 && reader.idle ? undefined : await files.ref();
-  if (ref !== undefined && !reader.idle) await awaitQuiet(host.connectBuildkit, ref, host.log);
+  const isOver = exitCode === 0 && reader.idle;
+  // The statuses of several targets' builds can't be told from those that buildx has printed: they have steps in common, and clocks of their own.
+  const ref = isOver || bake ? undefined : await files.ref();
+  const unquiet = reader.idle ? [] : bake ? await files.refs() : ref === undefined ? [] : [ref];
+  for (const one of unquiet) await awaitQuiet(host.connectBuildkit, one, host.log);
   const history = ref === undefined || halt.reason ? undefined : await readRest(host, ref, reader);
   await reader.end();
   request.observer?.steps(first.trace.steps, first.trace.leftOut);
@@ -105,28 +123,32 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const isWhole = exitCode === 0 || finished !== undefined;
   if (artifact && isWhole) await packOutputs(outputFiles, artifact);
   const stored = await artifact?.finish(isWhole);
-  const failed = exitCode === 0 ? failedExport(reader.facts().failed) : undefined;
-  if (failed) request.onFailedExport?.(failed);
+  const facts = reader.facts();
+  const failed = stepsOfTargets(facts.failed, names);
+  const failedCaches = exitCode === 0 ? failedExport(failed) : undefined;
+  if (failedCaches) request.onFailedExport?.(failedCaches);
   if (exitCode === 0 && archive.to !== undefined) await request.archive?.save(archive.to, halt.signal);
   const metadata = finished?.metadata ?? (exitCode === 0 ? await files.metadata() : {});
   const outcome = outcomeOf({
     spec,
     exitCode: finished ? 0 : exitCode,
     halted: halt.reason,
-    ...reader.facts(),
+    ...facts,
+    failed,
     // What a repeated push finds in the cache was built by this run.
     counts: first.facts().counts,
-    pushed: [...new Set([...ended.pushed, ...reader.facts().pushed])],
+    pushed: [...new Set([...ended.pushed, ...facts.pushed])],
     metadata,
-    imageBytes: await measurePushed(host, spec, metadata),
+    imageBytes: await Promise.all(
+      targets.map((target) => measurePushed(host, target.spec, metadataOf(metadata, target.name))),
+    ),
     artifact: stored,
   });
   laps.end('outcomeMs');
   host.log.info({ buildId: request.buildId, attempt: request.attempt, ...laps.taken }, 'build run ended');
-  const { failed: failedSteps } = reader.facts();
-  const foreign = explainForeignRun(outcome, failedSteps, spec.platforms, host.platforms);
-  const refused = explainRefusal(foreign, failedSteps, { logins, ownLogins, trust: host.trust, spec });
-  return explainPush(refused, pushedNames(spec), ended);
+  const foreign = explainForeignRun(bake ? explainBakeFile(outcome) : outcome, failed, spec.platforms, host.platforms);
+  const refused = explainRefusal(foreign, failed, { logins, ownLogins, trust: host.trust, spec });
+  return namingTarget(explainPush(refused, tagsToPush(spec), ended), failed, names, facts.lines);
 }
 
 function progressReader(
@@ -134,10 +156,14 @@ function progressReader(
   { spec, secrets, registryLogins = [], hidden = [] }: RunRequest,
   sink: RecordSink,
 ) {
+  const { hidden: texts, hiddenBytes } = hiddenSecrets(spec, secrets);
   return new ProgressReader(
     {
-      hidden: [...secrets.values(), ...registryLogins.map(hiddenPart), ...hidden, ...proxySecrets(host.proxy)],
-      tags: pushedNames(spec),
+      hiddenBytes,
+      hidden: [...texts, ...registryLogins.map(hiddenPart), ...hidden, ...proxySecrets(host.proxy)],
+      tags: tagsToPush(spec),
+      // It reads the file that Kiln itself has written.
+      filter: spec.bake && withoutStep('[internal] load local bake definitions'),
     },
     { deliver: (records) => sink.deliver(records), now: () => host.now() },
   );

@@ -16,6 +16,11 @@ import { RunUser } from './run-users.ts';
 /** Linux limits a variable of the environment to 128 KiB (MAX_ARG_STRLEN). */
 const MAX_ENV_BYTES = 100 * 1024;
 
+interface PlacedDockerfile {
+  readonly text: CommitDockerfile['text'] | Uint8Array;
+  readonly ignore?: CommitDockerfile['ignore'] | Uint8Array;
+}
+
 /**
  * The files of one run. `<dir>/own` is for buildx: from `handOver` until `reclaim` it belongs to a user that no other run has, and only that
  * user and root have access. Files beside it belong to this process.
@@ -83,6 +88,11 @@ export class RunFiles {
     this.#tree = tree;
   }
 
+  /** The run's working tree, if it has one. */
+  get tree(): LeasedTree | undefined {
+    return this.#tree;
+  }
+
   /** Gives all placed files to the run's user; returns the user, `uid:gid`, that buildx has to run as. @throws as `RunOwner.give` */
   async handOver(): Promise<string> {
     // With the same node and path as the last time, BuildKit finds its copy of the tree, and needs only what differs.
@@ -106,18 +116,32 @@ export class RunFiles {
     return files.find((_, i) => times[i]?.mtimeMs === newest)?.name;
   }
 
-  /** Returns variables for the secrets, and each secret's place. Values that don't fit into a variable go into files of the run. */
-  async placeSecrets(secrets: ReadonlyMap<string, string>): Promise<{ env: string[]; places: SecretPlace[] }> {
+  /** Returns the refs of all builds: one for each target. */
+  async refs(): Promise<string[]> {
+    const dir = join(this.#buildxConfig, 'refs');
+    const refs = await readdir(dir, { recursive: true, withFileTypes: true }).catch(() => []);
+    return refs.filter((entry) => entry.isFile()).map(({ name }) => name);
+  }
+
+  /**
+   * Returns variables for the secrets, and each secret's place. Values that don't fit into a variable go into files of the run.
+   * @param binary ids of those that are bytes in base64
+   */
+  async placeSecrets(
+    secrets: ReadonlyMap<string, string>,
+    binary: readonly string[] = [],
+  ): Promise<{ env: string[]; places: SecretPlace[] }> {
     const env: string[] = [];
     const places: SecretPlace[] = [];
     for (const [id, value] of secrets) {
-      if (Buffer.byteLength(value) <= MAX_ENV_BYTES && !value.includes('\0')) {
+      const isBinary = binary.includes(id);
+      if (!isBinary && Buffer.byteLength(value) <= MAX_ENV_BYTES && !value.includes('\0')) {
         const variable = `KILN_SECRET_${places.length}`;
         env.push(`${variable}=${value}`);
         places.push({ id, env: variable });
       } else {
         const src = join(this.#own, `secret-${places.length}`);
-        await writeFile(src, value, { mode: 0o600 });
+        await writeFile(src, isBinary ? Buffer.from(value, 'base64') : value, { mode: 0o600 });
         places.push({ id, src });
       }
     }
@@ -164,13 +188,27 @@ export class RunFiles {
     return unpackNamedContext(tar, number, this.#place, signal);
   }
 
+  /** Makes a place for the context of a further target. */
+  async targetPlace(number: number): Promise<ContextPlace> {
+    const dir = join(this.#own, 'targets', String(number));
+    await mkdir(dir, { recursive: true });
+    return { ...this.#place, dir };
+  }
+
+  /** Writes the definition of a build with several targets; returns its path. */
+  async placeBakeFile(name: string, definition: object): Promise<string> {
+    const path = join(this.#own, name);
+    await writeFile(path, JSON.stringify(definition));
+    return path;
+  }
+
   get #place(): ContextPlace {
     return { dir: this.#own, modesFile: `${this.#own}.modes` };
   }
 
   /** Writes a Dockerfile that doesn't come with the context, and its ignore file; returns its path. */
-  async placeDockerfile(asked: string, { text, ignore }: CommitDockerfile): Promise<string> {
-    const dir = join(this.#own, 'dockerfile');
+  async placeDockerfile(asked: string, { text, ignore }: PlacedDockerfile, place = this.#place): Promise<string> {
+    const dir = join(place.dir, 'dockerfile');
     await mkdir(dir);
     const path = join(dir, copyName(asked));
     await writeFile(path, text);

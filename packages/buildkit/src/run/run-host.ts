@@ -34,7 +34,7 @@ export interface RunHost {
   /** Proxy of the builds' steps. */
   readonly proxy?: ProxySettings | undefined;
   /** What BuildKit may fetch for a build; undefined for no restriction. */
-  sourcePolicy(source: ContextSource): SourcePolicy | undefined;
+  sourcePolicy(sources: readonly ContextSource[]): SourcePolicy | undefined;
   /** Returns why BuildKit may not use the servers of a build's caches; undefined if it may. */
   refusedCaches(request: RunRequest): Failure | undefined;
   /** Recognizes builds that never end, if what the builder is doing can be read. */

@@ -72,6 +72,13 @@ export interface RunObserver {
   steps(steps: readonly ReportedStep[], leftOut: number): void;
 }
 
+/** Where a further target of `spec.bake` is built from. */
+export interface TargetSources {
+  readonly source: ContextSource;
+  /** The uploaded directories of its `buildContexts`. */
+  readonly contexts: readonly ContextTree[];
+}
+
 export interface RunRequest {
   readonly buildId: string;
   readonly attempt: number;
@@ -87,6 +94,8 @@ export interface RunRequest {
   readonly source: ContextSource;
   /** The uploaded directories of `spec.buildContexts`. */
   readonly contexts?: readonly ContextTree[];
+  /** Of the further targets of `spec.bake`, by name. */
+  readonly targets?: ReadonlyMap<string, TargetSources>;
   /** Values by the id in `RUN --mount=type=secret,id=…`. */
   readonly secrets: ReadonlyMap<string, string>;
   /** In addition to the host's own, over which they take precedence. */

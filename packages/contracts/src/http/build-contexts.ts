@@ -1,5 +1,6 @@
 import { parseReference } from '@kiln/domain';
 import { z } from 'zod';
+import { bakeTargetName } from './bake-links.ts';
 import { contextDigest, gitRef, gitUrl, relativePath } from './fields.ts';
 
 export const gitSource = z
@@ -46,11 +47,12 @@ export const namedContext = z
       digest: contextDigest,
       image: z.string().regex(LAYOUT_IMAGE, ':tag or @sha256: and 64 hexadecimal digits'),
     }),
+    z.strictObject({ type: z.literal('target'), name: bakeTargetName }),
   ])
   .meta({
     id: 'NamedContext',
     description:
-      'What a Dockerfile’s `FROM`, `COPY --from` or `RUN --mount=from=` finds under a name: an `image` of a registry, a commit of a `git` repository, an uploaded directory (`upload`), or an image of an uploaded OCI layout (`oci-layout`).',
+      'What a Dockerfile’s `FROM`, `COPY --from` or `RUN --mount=from=` finds under a name: an `image` of a registry, a commit of a `git` repository, an uploaded directory (`upload`), an image of an uploaded OCI layout (`oci-layout`), or the result of another `target` in `bake`.',
   });
 export type NamedContext = z.output<typeof namedContext>;
 export type NamedContextInput = z.input<typeof namedContext>;

@@ -1,10 +1,12 @@
 import { CACHE_SCOPES, PRIORITIES, repoOrigin, type SecretRef } from '@kiln/domain';
 import { z } from 'zod';
 import { buildCache, cacheConflict } from '../caches/build-cache.ts';
+import { bakeFaults, bakeTargetName, MAX_BAKE_TARGETS, targetSecrets } from './bake-links.ts';
+import { MAX_BASE64_CHARS, secretProblems } from './binary-secrets.ts';
 import { buildContexts, gitSource } from './build-contexts.ts';
 import { clientLogins, clientLoginsView } from './client-logins.ts';
 import { MTIME_MODES, NAMESPACE_ARG, SUPERSEDE_MODES } from './constants.ts';
-import { contextDigest, relativePath, secretName, secretValue, tagReference, teamName } from './fields.ts';
+import { contextDigest, relativePath, secretName, tagReference, teamName } from './fields.ts';
 import { hostLabels } from './host-labels.ts';
 import { outputConflicts, outputSpec } from './output-spec.ts';
 import { annotations, call, extraHosts, noCacheFilter, runLimits } from './run-options.ts';
@@ -61,8 +63,8 @@ export const mtimes = z.enum(MTIME_MODES).default('stable').meta({
     'Modification times of the files of the context. `stable`: a file keeps its time from one build of the repo to the next until its content changes, so that tools such as make find what is out of date; `submitted`: those that were sent, or those of a checkout.',
 });
 
-/** Body of `POST /v1/builds`. Unknown fields are refused. */
-export const buildRequest = z
+/** A build request with only one target. */
+const oneTarget = z
   .strictObject({
     source: z.discriminatedUnion('type', [gitSource, uploadSource]),
     team: teamName.default('default').meta({ description: 'Default: the credential’s own team, if it has one.' }),
@@ -72,9 +74,12 @@ export const buildRequest = z
       .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'the name of a stage')
       .optional(),
     buildArgs: z.record(name('build argument'), z.string().max(32_768)).default({}),
-    secrets: z.record(name('secret id'), secretValue).default({}).meta({
+    secrets: z.record(name('secret id'), z.string().max(MAX_BASE64_CHARS)).default({}).meta({
       description:
         'Values by id, for `RUN --mount=type=secret,id=…`. They are sealed before they are stored, and never shown again.',
+    }),
+    binarySecrets: z.array(name('secret id')).max(MAX_STORED_SECRETS).optional().meta({
+      description: 'Ids in `secrets` whose values are bytes in base64, because they are no text in UTF-8.',
     }),
     storedSecrets: z.array(storedSecretRef).max(MAX_STORED_SECRETS).optional().meta({
       description:
@@ -159,6 +164,8 @@ export const buildRequest = z
       }
       ids.add(id);
     }
+    for (const { path, expected: message, input } of secretProblems(request))
+      ctx.addIssue({ code: 'custom', path, message, input });
     if (Object.hasOwn(request.buildArgs, NAMESPACE_ARG)) {
       ctx.addIssue({
         code: 'custom',
@@ -202,6 +209,61 @@ export const buildRequest = z
         message: '"queued" or "running", because concurrencyKey is given',
         input: request.supersede,
       });
+    }
+  });
+
+const { source, dockerfile, target, buildArgs, labels, platforms, tags, output, noCache, pull, resources } =
+  oneTarget.shape;
+const { provenance, sbom } = oneTarget.shape;
+
+/** A further target of a bake file. */
+const bakeTarget = z
+  .strictObject({
+    ...{ source, dockerfile, target, buildArgs, labels, platforms, tags, output, annotations, noCache, noCacheFilter },
+    ...{ extraHosts, buildContexts, pull, resources, provenance, sbom },
+    secrets: targetSecrets,
+  })
+  .superRefine(({ secrets: _, ...own }, ctx) => {
+    for (const { path, message } of oneTarget.safeParse(own).error?.issues ?? []) {
+      ctx.addIssue({ code: 'custom', path: [...path], message, input: path.reduce(fieldOf, own) });
+    }
+    if (own.source.type === 'upload' && own.source.digest === undefined) {
+      const expected = 'the digest of an uploaded context';
+      ctx.addIssue({ code: 'custom', path: ['source', 'digest'], message: expected, input: undefined });
+    }
+  })
+  .meta({
+    description: 'A target that is built together with others. Its fields are those of a build request.',
+  });
+
+function fieldOf(value: unknown, key: PropertyKey): unknown {
+  return (value as Record<PropertyKey, unknown> | undefined)?.[key];
+}
+
+const bake = z
+  .strictObject({
+    name: bakeTargetName.meta({ description: 'Name of the target that the request itself describes.' }),
+    secrets: targetSecrets,
+    targets: z
+      .record(bakeTargetName, bakeTarget)
+      .refine((targets) => Object.keys(targets).length <= MAX_BAKE_TARGETS, `at most ${MAX_BAKE_TARGETS} targets`),
+  })
+  .optional()
+  .meta({
+    description:
+      'Further targets of a bake file, which one run of `docker buildx bake` builds together with the request’s own, because some use the results of others (contexts of type `target`). What isn’t in a target is common to all of them.',
+  });
+
+/** Body of `POST /v1/builds`. Unknown fields are refused. */
+export const buildRequest = oneTarget
+  .safeExtend({ bake })
+  .superRefine((request, ctx) => {
+    for (const { path, expected, input } of bakeFaults(request)) {
+      ctx.addIssue({ code: 'custom', path: [...path], message: expected, input });
+    }
+    if (request.bake && request.call) {
+      const message = 'none, because bake is given, whose targets are built';
+      ctx.addIssue({ code: 'custom', path: ['call'], message, input: request.call });
     }
   })
   .meta({ id: 'BuildRequest' });

@@ -28,6 +28,21 @@ export const attemptView = z
   })
   .meta({ id: 'Attempt' });
 
+const imageResult = z.strictObject({
+  digest: z.string().optional(),
+  configDigest: z.string().optional(),
+  manifest: z
+    .strictObject({ mediaType: z.string(), sizeBytes: z.int() })
+    .optional()
+    .meta({ description: 'What `digest` names: the manifest of an image, or an index of several.' }),
+  imageBytes: z.int().optional().meta({
+    description:
+      'Size of the image that was pushed: its configuration and compressed layers, of all platforms, without attestations. Absent if the host couldn’t measure it.',
+  }),
+  pushed: z.array(z.string()).optional(),
+  loaded: z.array(z.string()).optional(),
+});
+
 export const buildView = z
   .strictObject({
     id: buildId,
@@ -84,22 +99,15 @@ export const buildView = z
     steps: stepCounts.optional(),
     result: z
       .strictObject({
-        digest: z.string().optional(),
-        configDigest: z.string().optional(),
-        manifest: z
-          .strictObject({ mediaType: z.string(), sizeBytes: z.int() })
-          .optional()
-          .meta({ description: 'What `digest` names: the manifest of an image, or an index of several.' }),
-        imageBytes: z.int().optional().meta({
+        ...imageResult.shape,
+        targets: z.record(z.string(), imageResult).optional().meta({
           description:
-            'Size of the image that was pushed: its configuration and compressed layers, of all platforms, without attestations. Absent if the host couldn’t measure it.',
+            'The images by target, if the build has several (`bake`). The fields beside it are of the request’s own target, but for `pushed` and `loaded`, which have all.',
         }),
-        pushed: z.array(z.string()).optional(),
         notPushed: z
           .array(z.string())
           .optional()
           .meta({ description: 'With `pushed`, if the build failed or was canceled between its pushes.' }),
-        loaded: z.array(z.string()).optional(),
         artifact: z.strictObject({ digest: z.string(), sizeBytes: z.int() }).optional(),
       })
       .optional(),

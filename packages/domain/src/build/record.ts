@@ -4,8 +4,8 @@ import type { CacheMode } from '../caches/cache-mode.ts';
 import type { Failure } from './failure.ts';
 import type { BuildState, TerminalState } from './state.ts';
 
-/** The result of a finished attempt, besides its log. Sizes in bytes. */
-export interface BuildResult {
+/** The image of one target. */
+export interface ImageResult {
   /** Manifest digest of the image, if one was built. */
   readonly digest?: string;
   readonly configDigest?: string;
@@ -15,10 +15,16 @@ export interface BuildResult {
   readonly imageBytes?: number;
   /** References that were pushed. A canceled build may have some, if their push had finished before the cancel. */
   readonly pushed?: readonly string[];
-  /** References that a build which failed or was canceled had not pushed. Absent if it had pushed none. */
-  readonly notPushed?: readonly string[];
   /** References loaded into the host's engine. */
   readonly loaded?: readonly string[];
+}
+
+/** The result of a finished attempt, besides its log: the image, and of several targets all references. Sizes in bytes. */
+export interface BuildResult extends ImageResult {
+  /** By target, if the build has several. */
+  readonly targets?: Readonly<Record<string, ImageResult>>;
+  /** References that a build which failed or was canceled had not pushed. Absent if it had pushed none. */
+  readonly notPushed?: readonly string[];
   readonly artifact?: { readonly digest: string; readonly sizeBytes: number };
 }
 

@@ -14,7 +14,7 @@ export const DEFINITION_FLAGS = {
   push: { kind: 'bool', help: 'Push the images; same as --set=*.output=type=registry' },
   load: {
     kind: 'bool',
-    help: "Load the images into the engines of the builds' hosts; same as --set=*.output=type=docker",
+    help: "Load the images into this machine's engine; same as --set=*.output=type=docker",
   },
   'no-cache': { kind: 'bool', help: 'Run every step, with empty cache mounts' },
   pull: { kind: 'bool', help: 'Pull newer versions of base images' },

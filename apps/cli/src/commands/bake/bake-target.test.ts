@@ -4,10 +4,13 @@ import { BUILD_FLAGS } from '../build/request/build-flags.ts';
 import { bakeTargets } from './bake-target.ts';
 
 const only = (fields: object) => {
-  const [target] = bakeTargets({ target: { web: { ...fields } } });
+  const [[target] = []] = bakeTargets({ target: { web: { ...fields } } });
   if (!target) throw new Error('no target');
   return target;
 };
+
+const namesOf = (definition: Parameters<typeof bakeTargets>[0]) =>
+  bakeTargets(definition).map((targets) => targets.map(({ name }) => name));
 
 it('gives a target the flags that build it', () => {
   const { args } = only({
@@ -60,12 +63,26 @@ it('builds what was asked for, groups in groups included, and each target once',
     ab: { targets: ['a', 'b'] },
   };
   const target = { a: {}, b: {}, c: {}, dependency: {} };
-  expect(bakeTargets({ group, target }).map(({ name }) => name)).toEqual(['a', 'b', 'c']);
+  expect(namesOf({ group, target })).toEqual([['a'], ['b'], ['c']]);
 });
 
-it.each([
-  [{ contexts: { base: 'target:b' } }, 'target web: its context base is the result of the target b'],
-  [{ unheard: 1 }, 'target web: unheard is not supported'],
-])('refuses %j', (fields, message) => {
-  expect(() => only(fields)).toThrow(message);
+it('puts targets that are linked into one build, and first one that no other uses', () => {
+  const uses = (...names: string[]) => ({
+    contexts: Object.fromEntries(names.map((name) => [name, `target:${name}`])),
+  });
+  const target = { base: {}, lone: {}, app: uses('mid'), mid: uses('base'), tool: uses('base'), x: uses('y'), y: {} };
+  const asked = (...targets: string[]) => ({ group: { default: { targets } }, target });
+  expect(namesOf(asked('base', 'lone', 'app', 'tool'))).toEqual([['app', 'tool', 'base', 'mid'], ['lone']]);
+  expect(namesOf(asked('x'))).toEqual([['x', 'y']]);
+  expect(namesOf(asked('y'))).toEqual([['y']]);
+  expect(() => namesOf({ target: { a: uses('gone') } })).toThrow('the bake files have no target gone');
+});
+
+it('passes only the contexts to kiln build that are no links', () => {
+  const target = only({ contexts: { self: 'target:web', lib: './lib' } });
+  expect(target).toMatchObject({ args: ['--build-context=lib=./lib'], links: { self: 'web' } });
+});
+
+it('refuses keys that it does not know', () => {
+  expect(() => only({ unheard: 1 })).toThrow('target web: unheard is not supported');
 });

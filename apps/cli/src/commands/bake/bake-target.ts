@@ -1,6 +1,7 @@
 import { isAbsolute, join } from 'node:path';
 import { UsageError } from '../../io/errors.ts';
 import type { BakeDefinition } from './evaluate-bake.ts';
+import { linkedGroups } from './linked-groups.ts';
 
 /** A target as `kiln build` would build it. */
 export interface BakeTarget {
@@ -11,6 +12,8 @@ export interface BakeTarget {
   readonly operand: string;
   /** The Dockerfile, if the target contains it. */
   readonly dockerfileText: string | undefined;
+  /** Contexts that are the results of other targets: their names, and those of the targets. */
+  readonly links: Readonly<Record<string, string>>;
 }
 
 type Value = string | boolean;
@@ -23,7 +26,7 @@ const FLAGS: Readonly<Record<string, (value: unknown) => readonly (readonly [fla
   'cache-from': each('cache-from'),
   'cache-to': each('cache-to'),
   call: one('call'),
-  contexts: pairs('build-context'),
+  contexts: (value) => pairs('build-context')(unlinked(value)),
   entitlements: each('allow'),
   'extra-hosts': pairs('add-host'),
   labels: pairs('label'),
@@ -43,8 +46,12 @@ const FLAGS: Readonly<Record<string, (value: unknown) => readonly (readonly [fla
 /** Keys that say where the build is, or nothing about it. */
 const OTHERS = ['context', 'dockerfile', 'dockerfile-inline', 'description', 'inherits', 'matrix', 'name'];
 
-/** Returns the targets to build, in the order in which they were asked for. @throws UsageError for one that Kiln can't build */
-export function bakeTargets({ group = {}, target }: BakeDefinition): BakeTarget[] {
+/**
+ * Returns the targets to build, in the order in which they were asked for, each together with those that it is linked to: one build makes all of them. The first of
+ * each is one that no other uses, if there is one.
+ * @throws UsageError for a target that Kiln can't build
+ */
+export function bakeTargets({ group = {}, target }: BakeDefinition): (readonly [BakeTarget, ...BakeTarget[]])[] {
   const asked = group.default?.targets ?? Object.keys(target);
   const names = new Set<string>();
   const add = (name: string) => {
@@ -52,7 +59,16 @@ export function bakeTargets({ group = {}, target }: BakeDefinition): BakeTarget[
     else for (const each of group[name]?.targets ?? []) if (each !== name) add(each);
   };
   for (const name of asked) add(name);
-  return [...names].map((name) => targetOf(name, target[name] ?? {}));
+  const targets = new Map<string, BakeTarget>();
+  // A set that grows while it is iterated over: what a target uses is built too.
+  for (const name of names) {
+    const fields = target[name];
+    if (!fields) throw new UsageError(`the bake files have no target ${name}`);
+    const made = targetOf(name, fields);
+    targets.set(name, made);
+    for (const used of Object.values(made.links)) names.add(used);
+  }
+  return linkedGroups([...targets.values()]);
 }
 
 function targetOf(name: string, fields: Readonly<Record<string, unknown>>): BakeTarget {
@@ -67,20 +83,30 @@ function targetOf(name: string, fields: Readonly<Record<string, unknown>>): Bake
       throw new UsageError(`target ${name}: ${key} is not supported, and the result would differ without it`);
     for (const [flag, text] of flagsOf(value)) args.push(`--${flag}=${text}`);
   }
-  checkLinks(name, fields.contexts);
   if (dockerfile !== 'Dockerfile')
     args.push(`--file=${isRemote(context) ? dockerfile : inContext(context, dockerfile)}`);
-  return { name, args, operand: context, dockerfileText: inline === undefined ? undefined : String(inline) };
+  return {
+    name,
+    args,
+    operand: context,
+    dockerfileText: inline === undefined ? undefined : String(inline),
+    links: linksOf(fields.contexts),
+  };
 }
 
-function checkLinks(name: string, contexts: unknown): void {
-  for (const [context, value] of Object.entries(contexts ?? {})) {
-    if (typeof value !== 'string' || !value.startsWith('target:')) continue;
-    throw new UsageError(
-      `target ${name}: its context ${context} is the result of the target ${value.slice('target:'.length)}; ` +
-        'targets that use others’ results are not supported: make the other one a stage of the same Dockerfile',
-    );
-  }
+const LINK = 'target:';
+
+function linksOf(contexts: unknown): Record<string, string> {
+  const links = Object.entries(contexts ?? {}).filter(([, value]) => isLink(value));
+  return Object.fromEntries(links.map(([name, value]) => [name, String(value).slice(LINK.length)]));
+}
+
+function unlinked(contexts: unknown): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(contexts ?? {}).filter(([, value]) => !isLink(value)));
+}
+
+function isLink(value: unknown): boolean {
+  return typeof value === 'string' && value.startsWith(LINK);
 }
 
 /** The Dockerfile's path is relative to the context, unlike that of `-f`. */

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { KilnClient } from '@kiln/client';
+import { type KilnClient, KilnProblem } from '@kiln/client';
 import type { BuildView } from '@kiln/contracts';
 import { cacheHome } from '../../context/digests/digest-cache.ts';
 import type { LocalInvocation } from '../../framework/command.ts';
@@ -17,20 +17,25 @@ import { findServer } from '../../server/find-server.ts';
 import { followBuild } from '../build/follow/follow-build.ts';
 import { Interrupted, Interruption } from '../build/follow/interruption.ts';
 import { outcomeCode } from '../build/follow/outcome.ts';
-import { type PreparedBuild, prepareBuild } from '../build/prepare-build.ts';
+import { prepareBuild } from '../build/prepare-build.ts';
 import { BUILD_FLAGS } from '../build/request/build-flags.ts';
 import { checkDestinations } from '../build/result/check-destinations.ts';
 import { metadata } from '../build/result/metadata.ts';
 import { fetchResult } from '../build/run-build.ts';
 import { submit } from '../build/submit/submit.ts';
+import type { SubmitDeps } from '../build/submit/submit-call.ts';
 import { type BAKE_FLAGS, DEFINITION_FLAGS, TARGET_FLAGS } from './bake-flags.ts';
 import { type BakeTarget, bakeTargets } from './bake-target.ts';
 import { evaluateBake } from './evaluate-bake.ts';
+import { checkLinked, linkedRequest, linkedWarnings, type PreparedTarget } from './linked-request.ts';
 
 type BakeFlagValues = FlagValues<typeof BAKE_FLAGS>;
 
+/** Targets of one build, with its own first. */
+type Prepared = readonly [PreparedTarget, ...PreparedTarget[]];
+
 interface Baked {
-  readonly name: string;
+  readonly targets: Prepared;
   readonly build: BuildView;
   readonly model: ProgressModel;
 }
@@ -55,9 +60,9 @@ export async function runBake({ flags, operands, io }: LocalInvocation<typeof BA
     const baked = await buildAll(prepared, joined, deps);
     const isWhole = baked.every(({ build }) => build.state === 'succeeded');
     joined.end(isWhole ? 'succeeded' : 'failed');
-    for (const { name, build, model } of baked)
-      if (build.state !== 'succeeded') io.err.write(`\ntarget ${name}:\n${failureSummary(build, model, io.err)}`);
-    await writeResults(baked, prepared, flags, client, io);
+    for (const { targets, build, model } of baked)
+      if (build.state !== 'succeeded') io.err.write(`\n${heading(targets)}:\n${failureSummary(build, model, io.err)}`);
+    await writeResults(baked, flags, client, io);
     const codes = baked.map(({ build }) => outcomeCode(build, interruption.requested));
     return codes.find((code) => code !== EXIT.ok) ?? EXIT.ok;
   } catch (error) {
@@ -72,20 +77,28 @@ export async function runBake({ flags, operands, io }: LocalInvocation<typeof BA
 
 /** Reads everything that the targets need, so that nothing is sent if one of them can't be built. */
 async function prepareAll(
-  targets: readonly BakeTarget[],
+  groups: readonly (readonly [BakeTarget, ...BakeTarget[]])[],
   given: BakeFlagValues,
   io: Io,
-): Promise<ReadonlyMap<string, PreparedBuild>> {
-  if (targets.length === 0) throw new UsageError('the bake files have no target to build');
+): Promise<readonly Prepared[]> {
+  if (groups.length === 0) throw new UsageError('the bake files have no target to build');
   const ofKiln = Object.fromEntries(Object.keys(TARGET_FLAGS).map((flag) => [flag, given[flag as keyof typeof given]]));
-  const prepared = new Map<string, PreparedBuild>();
-  for (const { name, args, operand, dockerfileText } of targets) {
+  const prepare = async (target: BakeTarget): Promise<PreparedTarget> => {
+    const { name, args, operand, dockerfileText } = target;
     const flags = { ...parseFlags(args, BUILD_FLAGS).flags, ...ofKiln } as FlagValues<typeof BUILD_FLAGS>;
     try {
-      prepared.set(name, await prepareBuild({ flags, operand, dockerfileText, io }));
+      return { target, prepared: await prepareBuild({ flags, operand, dockerfileText, io }) };
     } catch (error) {
       throw error instanceof UsageError ? new UsageError(`target ${name}: ${error.message}`) : error;
     }
+  };
+  const prepared: Prepared[] = [];
+  for (const [own, ...others] of groups) {
+    const targets: [PreparedTarget, ...PreparedTarget[]] = [await prepare(own)];
+    for (const other of others) targets.push(await prepare(other));
+    checkLinked(targets);
+    for (const warning of linkedWarnings(targets)) io.err.line(`kiln: ${warning}`);
+    prepared.push(targets);
   }
   return prepared;
 }
@@ -98,20 +111,22 @@ interface BuildAllDeps {
 
 /** Submits one build after the other, because they mostly have files in common, and follows all of them until they have ended. */
 async function buildAll(
-  prepared: ReadonlyMap<string, PreparedBuild>,
+  prepared: readonly Prepared[],
   joined: JoinedView,
   deps: BuildAllDeps,
 ): Promise<readonly Baked[]> {
   const following: Promise<Baked>[] = [];
   const submitted: BuildView[] = [];
   try {
-    for (const [name, each] of prepared) {
-      const view = joined.of(name);
-      const build = await submit(each, { ...deps, view });
+    for (const targets of prepared) {
+      const [own, ...others] = targets;
+      // The steps of several targets have their names from buildx.
+      const view = joined.of(own.target.name, { namesSteps: others.length === 0 });
+      const build = await submitTargets(targets, { ...deps, view });
       submitted.push(build);
       view.say(`build ${build.id}`);
       const model = new ProgressModel();
-      const followed = followBuild({ ...deps, build, view, model }).then((ended) => ({ name, build: ended, model }));
+      const followed = followBuild({ ...deps, build, view, model }).then((ended) => ({ targets, build: ended, model }));
       // The first error counts, below.
       followed.catch(() => {});
       following.push(followed);
@@ -125,6 +140,33 @@ async function buildAll(
   return await Promise.all(following);
 }
 
+/** Submits a build of the targets. @throws the errors of `submit` */
+async function submitTargets(targets: Prepared, deps: SubmitDeps): Promise<BuildView> {
+  const [{ prepared }] = targets;
+  if (targets.length === 1) return await submit(prepared, deps);
+  try {
+    const request = await linkedRequest(targets, { ...deps, team: prepared.request.team });
+    return await submit({ ...prepared, request }, deps);
+  } catch (error) {
+    const isUnknown =
+      error instanceof KilnProblem &&
+      error.problem.errors.some(({ field, expected }) => field === 'bake' && expected === 'no such field');
+    throw isUnknown
+      ? new UsageError(
+          `the server is of a version that can’t build targets that are linked (${namesOf(targets)}); update it`,
+        )
+      : error;
+  }
+}
+
+function namesOf(targets: Prepared): string {
+  return targets.map(({ target }) => target.name).join(', ');
+}
+
+function heading(targets: Prepared): string {
+  return `target${targets.length > 1 ? 's' : ''} ${namesOf(targets)}`;
+}
+
 async function cancelAll(builds: readonly BuildView[], client: KilnClient, joined: JoinedView): Promise<void> {
   if (builds.length === 0) return;
   joined.say('not all targets could be submitted; canceling the others');
@@ -135,18 +177,26 @@ async function cancelAll(builds: readonly BuildView[], client: KilnClient, joine
 /** Fetches the files of the targets that were built, and writes the metadata if all of them were, as buildx does. */
 async function writeResults(
   baked: readonly Baked[],
-  prepared: ReadonlyMap<string, PreparedBuild>,
   { 'metadata-file': file }: BakeFlagValues,
   client: KilnClient,
   io: Io,
 ): Promise<void> {
   const built = baked.filter(({ build }) => build.state === 'succeeded');
-  for (const { name, build } of built) {
-    const plan = prepared.get(name)?.plan;
-    if (plan) await fetchResult(client, build, plan, io);
+  for (const { targets, build } of built) {
+    const [own, ...others] = targets;
+    const destinations = targets.flatMap(({ prepared }) => prepared.plan.destinations ?? []);
+    if (others.length === 0) await fetchResult(client, build, own.prepared.plan, io);
+    else if (destinations.length > 0) await fetchResult(client, build, { destinations }, io);
   }
   if (file === undefined || built.length < baked.length) return;
-  const all = Object.fromEntries(built.map(({ name, build }) => [name, metadata(build)]));
+  const all = Object.fromEntries(
+    built.flatMap(({ targets, build }) =>
+      targets.map(
+        ({ target: { name } }) =>
+          [name, metadata({ ...build, result: build.result?.targets?.[name] ?? build.result })] as const,
+      ),
+    ),
+  );
   await writeFile(resolve(io.cwd, file), `${JSON.stringify(all, null, 2)}\n`);
 }
 

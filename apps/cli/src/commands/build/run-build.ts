@@ -57,7 +57,7 @@ export async function runBuild({ flags, operands, io }: LocalInvocation<typeof B
 export async function fetchResult(
   client: KilnClient,
   build: BuildView,
-  { destinations, call }: OutputPlan,
+  { destinations, call }: Pick<OutputPlan, 'destinations' | 'call'>,
   io: Io,
 ): Promise<number> {
   if (call) return (await import('./result/print-call.ts')).printCall(client, build, call, io);

@@ -2,8 +2,9 @@ import type { BuildRequestInput, NamedContextInput } from '@kiln/contracts';
 import { DigestCache } from '../../../context/digests/digest-cache.ts';
 import { walkNamedDirectory } from '../../../context/named-directory.ts';
 import { sendContext } from '../../../context/sending/send-context.ts';
-import { withStableContext } from '../../../context/stable-context.ts';
+import { type ReadContext, withStableContext } from '../../../context/stable-context.ts';
 import type { GivenContext } from '../request/context-flag.ts';
+import type { ContextToSend } from '../request/source.ts';
 import type { SubmitDeps } from './submit-call.ts';
 import { callsOf, summaryOf } from './submit-tree.ts';
 
@@ -27,18 +28,40 @@ export async function sendNamedContexts(
 
 async function sendDirectory(
   given: Extract<GivenContext, { readonly directory: string }>,
-  { client, view, team, cacheHome, interruption: { signal } }: SendNamedDeps,
+  deps: SendNamedDeps,
 ): Promise<NamedContextInput> {
   const { name, directory, image } = given;
   const walked = await walkNamedDirectory(given);
-  for (const path of walked.skipped) view.say(`${name}: ${path} is not a file, directory or symbolic link; not sent`);
-  const cache = await DigestCache.open({ home: cacheHome, root: directory, nowMs: Date.now() });
+  for (const path of walked.skipped)
+    deps.view.say(`${name}: ${path} is not a file, directory or symbolic link; not sent`);
+  const { digest, times } = await sendTree(
+    name,
+    {
+      root: directory,
+      tree: walked.root,
+      listAgain: async () => (await walkNamedDirectory(given)).root,
+      withTimes: image === undefined,
+    },
+    deps,
+  );
+  if (image !== undefined) return { type: 'oci-layout', digest, image };
+  return { type: 'upload', digest, ...(times !== undefined && { times }) };
+}
+
+/**
+ * Sends a directory, as far as the API lacks it. @param name by which it is shown
+ * @throws UsageError if it can't be read, or keeps changing @throws the reason of an interruption
+ */
+export async function sendTree(
+  name: string,
+  { root, ...tree }: Omit<ContextToSend, 'skipped'> & { readonly withTimes: boolean },
+  { client, view, team, cacheHome, interruption: { signal } }: SendNamedDeps,
+): Promise<Pick<ReadContext, 'digest' | 'times'>> {
+  const cache = await DigestCache.open({ home: root === '' ? undefined : cacheHome, root, nowMs: Date.now() });
   signal.throwIfAborted();
   const reading = {
-    tree: walked.root,
-    listAgain: async () => (await walkNamedDirectory(given)).root,
+    ...tree,
     cache,
-    withTimes: image === undefined,
     signal,
     onProgress: (readBytes: number, totalBytes: number) => view.reading(readBytes, totalBytes),
   };
@@ -51,8 +74,6 @@ async function sendDirectory(
       onRetry: (error) => view.say(`${error instanceof Error ? error.message : String(error)}; retrying`),
     });
     view.uploaded(summaryOf(name, context, sent));
-    const { digest, times } = context;
-    if (image !== undefined) return { type: 'oci-layout', digest, image };
-    return { type: 'upload', digest, ...(times !== undefined && { times }) };
+    return context;
   });
 }

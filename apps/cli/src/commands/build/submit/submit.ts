@@ -51,5 +51,6 @@ async function withContexts({ request, contexts }: SubmitOptions, deps: SubmitDe
   if (contexts.length === 0) return request;
   // Most builds have a single context.
   const { sendNamedContexts } = await import('./send-named.ts');
-  return { ...request, buildContexts: await sendNamedContexts(contexts, { ...deps, team: request.team }) };
+  const sent = await sendNamedContexts(contexts, { ...deps, team: request.team });
+  return { ...request, buildContexts: { ...request.buildContexts, ...sent } };
 }
