@@ -5,6 +5,8 @@ export interface CommandOptions {
   readonly cwd?: string;
   /** Variables besides those of this process. */
   readonly env?: NodeJS.ProcessEnv;
+  /** What is on its standard input. Default: nothing. */
+  readonly input?: string;
 }
 
 export interface CommandOutput {
@@ -16,9 +18,11 @@ export interface CommandOutput {
 export async function command(
   name: string,
   args: readonly string[],
-  { cwd, env }: CommandOptions = {},
+  { cwd, env, input = '' }: CommandOptions = {},
 ): Promise<CommandOutput> {
-  const child = spawn(name, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(name, args, { cwd, env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+  // It may end without reading all of it.
+  child.stdin.on('error', () => {}).end(input);
   const exited = new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve));
   const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
   if (code !== 0) throw new Error(`${name} ${args.join(' ')} exited with ${code}:\n${stderr}${stdout}`);

@@ -30,6 +30,11 @@ export class KilnCommand {
   readonly run = (...args: readonly string[]): Promise<CommandOutput> =>
     command(process.execPath, [this.#file, ...args], { env: this.#env });
 
+  /** Runs `kiln` with something on its standard input. @throws Error with what it wrote if it fails */
+  runWith(input: string, ...args: readonly string[]): Promise<CommandOutput> {
+    return command(process.execPath, [this.#file, ...args], { input, env: this.#env });
+  }
+
   /** Runs `kiln` in a directory. @throws Error with what it wrote if it fails */
   runIn(cwd: string, ...args: readonly string[]): Promise<CommandOutput> {
     return this.runWith({}, cwd, ...args);

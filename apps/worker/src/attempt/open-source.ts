@@ -52,6 +52,14 @@ export async function openSource(
   // BuildKit resolves the host name again a moment later. Checking last leaves a changed DNS answer as little time as possible.
   await checkGitHost(source.url, deps.outgoing);
   const place = { url: source.url, commit, ...(source.subdir !== undefined && { subdir: source.subdir }) };
+  const { dockerfileText: text } = source;
+  if (text !== undefined) {
+    const instead = 'the Dockerfile is not in the repository';
+    return {
+      ...{ type: 'git', ...place, hasOwnDockerfile: true, dockerfile: async () => ({ text }) },
+      ...(deps.mirrors && { checkOut: async () => ({ instead }) }),
+    };
+  }
   const dockerfile = (running: AbortSignal) => commitDockerfile(place, spec, secrets, deps.outgoing, running);
   const { mirrors } = deps;
   if (!mirrors) return { type: 'git', ...place, dockerfile };

@@ -113,7 +113,7 @@ export async function checkedCommitDockerfile(
   signal: AbortSignal,
 ): Promise<CommitDockerfile | undefined> {
   const { frontends } = host;
-  if (frontends.allowed === 'any' || frontends.isEnforced) return undefined;
+  if (!source.hasOwnDockerfile && (frontends.allowed === 'any' || frontends.isEnforced)) return undefined;
   const read = await source.dockerfile?.(signal).catch((error: unknown) => {
     if (signal.aborted) throw error;
     throw new ContextUnusable(unknownFrontend(spec.dockerfile, messageOf(error)));

@@ -27,6 +27,8 @@ export type ContextSource =
       readonly url: string;
       readonly commit: string;
       readonly subdir?: string | undefined;
+      /** Whether the build's Dockerfile is not in the commit: it is the one that `dockerfile` returns. */
+      readonly hasOwnDockerfile?: boolean;
       /** Reads the commit's Dockerfile, for builders that must check its frontend; undefined if there is none. Rejects if it isn't a plain file. */
       dockerfile?(signal: AbortSignal): Promise<CommitDockerfile | undefined>;
       /**

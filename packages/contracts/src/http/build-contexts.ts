@@ -12,6 +12,18 @@ export const gitSource = z
   })
   .meta({ id: 'GitSource' });
 
+/** Stored with the build's record, unlike a context. */
+const MAX_DOCKERFILE_CHARS = 128 * 1024;
+
+/** A repository as a build's main context. */
+export const gitBuildSource = gitSource
+  .extend({
+    dockerfileText: z.string().min(1).max(MAX_DOCKERFILE_CHARS).optional().meta({
+      description: 'The Dockerfile, if it is not in the repository.',
+    }),
+  })
+  .meta({ id: 'GitBuildSource' });
+
 const times = contextDigest.optional().meta({
   description: 'Digest of an uploaded file with the modification times of the tree, as in `source.times`.',
 });

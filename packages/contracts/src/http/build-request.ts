@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { buildCache, cacheConflict } from '../caches/build-cache.ts';
 import { bakeFaults, bakeTargetName, MAX_BAKE_TARGETS, targetSecrets } from './bake-links.ts';
 import { MAX_BASE64_CHARS, secretProblems } from './binary-secrets.ts';
-import { buildContexts, gitSource } from './build-contexts.ts';
+import { buildContexts, gitBuildSource } from './build-contexts.ts';
 import { clientLogins, clientLoginsView } from './client-logins.ts';
 import { MTIME_MODES, NAMESPACE_ARG, SUPERSEDE_MODES } from './constants.ts';
 import { contextDigest, relativePath, secretName, tagReference, teamName } from './fields.ts';
@@ -66,7 +66,7 @@ export const mtimes = z.enum(MTIME_MODES).default('stable').meta({
 /** A build request with only one target. */
 const oneTarget = z
   .strictObject({
-    source: z.discriminatedUnion('type', [gitSource, uploadSource]),
+    source: z.discriminatedUnion('type', [gitBuildSource, uploadSource]),
     team: teamName.default('default').meta({ description: 'Default: the credential’s own team, if it has one.' }),
     dockerfile: relativePath.default('Dockerfile'),
     target: z

@@ -124,6 +124,17 @@ describe('kiln build', () => {
     });
   });
 
+  it('sends the Dockerfile on standard input with a git source', async () => {
+    cli.api.onSubmit = () => cli.succeed();
+    const stdin = Buffer.from('FROM x\nCOPY . /\n');
+    expect(await runCli(['build', 'https://h/r.git', '-f', '-'], cli.io({ stdin }))).toBe(0);
+    const seen = cli.api.seen.find(({ method }) => method === 'POST');
+    expect(JSON.parse(String(seen?.body))).toMatchObject({
+      source: { type: 'git', url: 'https://h/r.git', dockerfileText: 'FROM x\nCOPY . /\n' },
+      dockerfile: 'Dockerfile',
+    });
+  });
+
   it('passes through a tar on standard input, gzipped or not, and treats anything else as a Dockerfile', async () => {
     const tar = pack();
     tar.entry({ name: 'Dockerfile' }, 'FROM y');

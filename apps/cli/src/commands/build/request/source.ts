@@ -56,11 +56,10 @@ export async function readSource({
   if (git) {
     if (repo !== undefined)
       throw new UsageError('--repo cannot be combined with a git source, which is named by its URL');
-    if (file === '-' || dockerfileText !== undefined)
-      throw new UsageError(
-        'a Dockerfile that is not in the repository (-f -, dockerfile-inline) cannot be combined with a git source',
-      );
-    return { source: git, dockerfile: file };
+    const own = file === '-' ? (await readDockerfile(io)).toString() : dockerfileText;
+    if (own === undefined) return { source: git, dockerfile: file };
+    const source = { ...git, dockerfileText: own };
+    return { source, dockerfile: undefined, dockerfileContent: { bytes: Buffer.from(own) } };
   }
   if (ref !== undefined) throw new UsageError('--ref requires a git URL as the context');
   if (operand === '-') return fromPipe(file, repo, io);
@@ -110,7 +109,7 @@ async function fromPipe(file: string | undefined, repo: string | undefined, io: 
   };
 }
 
-async function readDockerfile(io: Io): Promise<Uint8Array> {
+async function readDockerfile(io: Io): Promise<Buffer> {
   if (io.stdin.isTTY)
     throw new UsageError('-f - reads the Dockerfile from standard input, which is a terminal; pipe it');
   const chunks: Uint8Array[] = [];
