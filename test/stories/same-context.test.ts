@@ -201,7 +201,7 @@ test('a commit, a checkout of it, and docker buildx build of either give the sam
   const own = 'FROM scratch\nCOPY run /only\n';
   const flags = ['--no-cache', '--file=-'];
   const file = join(dir, 'own');
-  await kiln.runWith(own, 'build', ...flags, `--output=type=tar,dest=${file}`, url);
+  await kiln.pipe(own, 'build', ...flags, `--output=type=tar,dest=${file}`, url);
   const args = ['buildx', '--builder', 'default', 'build', ...flags, `--output=type=tar,dest=${file}-buildx`, url];
   await command('docker', args, { input: own });
   expect(await layerOf(file, { times: false })).toEqual(await layerOf(`${file}-buildx`, { times: false }));

@@ -31,7 +31,7 @@ export class KilnCommand {
     command(process.execPath, [this.#file, ...args], { env: this.#env });
 
   /** Runs `kiln` with something on its standard input. @throws Error with what it wrote if it fails */
-  runWith(input: string, ...args: readonly string[]): Promise<CommandOutput> {
+  pipe(input: string, ...args: readonly string[]): Promise<CommandOutput> {
     return command(process.execPath, [this.#file, ...args], { input, env: this.#env });
   }
 

@@ -131,7 +131,6 @@ describe('kiln build', () => {
     const seen = cli.api.seen.find(({ method }) => method === 'POST');
     expect(JSON.parse(String(seen?.body))).toMatchObject({
       source: { type: 'git', url: 'https://h/r.git', dockerfileText: 'FROM x\nCOPY . /\n' },
-      dockerfile: 'Dockerfile',
     });
   });
 
