@@ -24,6 +24,11 @@ export function checkLinked(targets: Targets): void {
     );
   const called = targets.find(({ prepared }) => prepared.request.call);
   if (called) throw new UsageError(`target ${called.target.name}: call is not supported for linked targets`);
+  const privileged = targets.find(({ prepared: { request } }) => request.entitlements || request.networkMode);
+  if (privileged)
+    throw new UsageError(
+      `target ${privileged.target.name}: network and entitlements are not supported for linked targets`,
+    );
   const piping = targets.filter(({ prepared }) => prepared.plan.destinations?.some(({ type }) => type === 'stdout'));
   if (piping.length > 1)
     throw new UsageError(
