@@ -1,9 +1,10 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { command } from '../support/command.ts';
+import { DEBIAN } from '../support/dockerfiles.ts';
 import { KilnCommand } from '../support/kiln-command.ts';
 import { layerOf } from '../support/layer.ts';
 import { sharedPool } from '../support/pool/start-pool.ts';
@@ -138,6 +139,41 @@ test('calls print what docker buildx build prints, without building', async () =
   const checked = await kiln('--check');
   expect(checked.code).toBe(expected.code);
   if (expected.code !== 0) expect(checked.stderr).toContain('unsupported request frontend.lint');
+});
+
+test('secrets of any bytes, of a file or a variable, arrive as with docker buildx build, and no log shows them', async () => {
+  const { dirs, kiln, buildx } = await both({
+    Dockerfile: `FROM ${DEBIAN}
+RUN --mount=type=secret,id=large --mount=type=secret,id=short --mount=type=secret,id=variable \\
+  for id in large short variable; do sha256sum /run/secrets/$id; done > /sums; cat /run/secrets/short; base64 /run/secrets/short
+FROM scratch
+COPY --from=0 /sums /
+`,
+  });
+  const large = Buffer.alloc(500 * 1024, Buffer.from('0001fffe80c3280a', 'hex'));
+  const short = Buffer.concat([Buffer.from('before-'), Buffer.of(0xff, 0xfe), Buffer.from('-after')]);
+  const flags = ['id=large,src=large', 'id=short,src=short', 'id=variable,type=env,src=PATH'];
+  const sums = await Promise.all(
+    (
+      [
+        ['kiln', kiln],
+        ['buildx', buildx],
+      ] as const
+    ).map(async ([who, build]) => {
+      await writeFile(join(dirs[who], 'large'), large);
+      await writeFile(join(dirs[who], 'short'), short);
+      await writeFile(join(dirs[who], 'too-large'), Buffer.alloc(500 * 1024 + 1, 'x'));
+      const made = await build('--no-cache', '-o', 'out', ...flags.flatMap((flag) => ['--secret', flag]));
+      expect(made, who).toMatchObject({ code: 0 });
+      if (who === 'kiln') expect(made.stderr).not.toMatch(/before-|-after|YmVmb3JlL/);
+      const refused = await build('--secret', 'id=large,src=too-large');
+      expect(refused.code, who).not.toBe(0);
+      expect(refused.stderr, who).toMatch(/too big\. max size 500Ki?B/);
+      return await readFile(join(dirs[who], 'out/sums'), 'utf8');
+    }),
+  );
+  expect(sums[0]).toBe(sums[1]);
+  for (const bytes of [large, short]) expect(sums[0]).toContain(createHash('sha256').update(bytes).digest('hex'));
 });
 
 test.each([

@@ -138,12 +138,13 @@ test('durations are learned from builds that ran, and known to the next leader',
   await pool.join('a', { slots: 1 });
   const first = pool.start();
   // It builds nothing, so it says nothing about builds.
-  await pool.run(await pool.submit({ call: { method: 'check' } }), 10);
+  await pool.run(await pool.submit({ call: { method: 'check' } }, { repo: 'asked' }), 10);
   await pool.run(await pool.submit(), 90_000);
-  await until(
+  const { repos } = await until(
     () => pool.state.learned.load(),
-    ({ repos }) => repos.has('app'),
+    (learned) => learned.repos.has('app'),
   );
+  expect(repos.has('asked')).toBe(false);
   await first.close();
   pool.start('s2');
   const id = await pool.submit();

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { maskText, SecretMasker, secretNeedles } from './mask-secrets.ts';
+import { bytesNeedles, maskText, SecretMasker, secretNeedles } from './mask-secrets.ts';
 
 function maskInChunks(text: string, secrets: string[], cuts: readonly number[]): string {
   const masker = new SecretMasker(secretNeedles(secrets));
@@ -186,3 +186,15 @@ test('masks a text the same way however it is split, and leaves no secret in it'
     { numRuns: 2_000 },
   );
 });
+
+test.each(['base64', 'base64url', 'hex'] as const)(
+  'masks bytes that are no text in %s, alone and after other bytes',
+  (encoding) => {
+    const bytes = Buffer.from('00ff80fe7f01c3280102030405060708090a0b0c', 'hex');
+    const needles = bytesNeedles([bytes]);
+    expect(maskText(bytes.toString(encoding), needles)).toBe('***');
+    expect(maskText(`${bytes.toString('hex').toUpperCase()}!`, needles)).toBe('***!');
+    const after = maskText(Buffer.concat([Buffer.from('a'), bytes]).toString(encoding), needles);
+    expect(after).toMatch(/^.{1,3}\*\*\*.{0,2}$/);
+  },
+);

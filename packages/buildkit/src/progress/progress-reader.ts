@@ -1,6 +1,6 @@
 import type { LogRecord } from '@kiln/contracts';
 import { type SolveStatus, solveStatus } from '../control/solve-status.ts';
-import { maskText, secretNeedles } from '../masking/mask-secrets.ts';
+import { bytesNeedles, maskText, secretNeedles } from '../masking/mask-secrets.ts';
 import { StatusDecoder } from './decode-status.ts';
 import { PlainLines } from './plain-lines.ts';
 import { RepeatedStatuses } from './repeated-statuses.ts';
@@ -14,6 +14,8 @@ const BROKEN_OFF = 'failed to receive status';
 export interface ProgressReaderOptions {
   /** Texts that the log must not show. */
   readonly hidden: readonly string[];
+  /** Bytes that the log must not show in base64 or hexadecimal. */
+  readonly hiddenBytes?: readonly Buffer[];
   /** Tags that the build pushes. */
   readonly tags: readonly string[];
   /** Changes statuses before they are read. Default: none are changed. */
@@ -42,7 +44,8 @@ export class ProgressReader {
   constructor(options: ProgressReaderOptions, deps: ProgressReaderDeps, numbered = 0) {
     this.#options = options;
     this.#deps = deps;
-    this.#needles = secretNeedles(options.hidden);
+    const { hidden, hiddenBytes = [] } = options;
+    this.#needles = [...secretNeedles(hidden), ...bytesNeedles(hiddenBytes)].sort((a, b) => b.length - a.length);
     this.#decoder = new StatusDecoder(this.#needles, options.tags, numbered);
     this.#trace = new StepTrace((text) => maskText(text, this.#needles));
   }

@@ -19,6 +19,7 @@ import { BAKE_ENV, bakeArguments } from './bake-arguments.ts';
 import { type BuildxInvocation, buildxArguments, callEnv, unenforcedLimits } from './buildx-arguments.ts';
 import { cacheFlags, failedExport, localCacheFlags, s3Env } from './cache-flags.ts';
 import { hiddenPart } from './docker-config.ts';
+import { hiddenSecrets } from './hidden-secrets.ts';
 import { Laps } from './laps.ts';
 import { explainRefusal } from './login-refusal.ts';
 import { measurePushed } from './measure-pushed.ts';
@@ -52,7 +53,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const contextDirs = await namedContextDirs(request, files, halt);
   if ('end' in contextDirs) return contextDirs;
   laps.end('contextMs');
-  const { env, places } = await files.placeSecrets(request.secrets);
+  const { env, places } = await files.placeSecrets(request.secrets, spec.binarySecrets);
   const { registryLogins: logins = [] } = request;
   const ownLogins = await files.placeLogins(logins, host.dockerConfigDir);
   const caches = request.cachePlaces ?? { from: [], to: [] };
@@ -155,9 +156,11 @@ function progressReader(
   { spec, secrets, registryLogins = [], hidden = [] }: RunRequest,
   sink: RecordSink,
 ) {
+  const { hidden: texts, hiddenBytes } = hiddenSecrets(spec, secrets);
   return new ProgressReader(
     {
-      hidden: [...secrets.values(), ...registryLogins.map(hiddenPart), ...hidden, ...proxySecrets(host.proxy)],
+      hiddenBytes,
+      hidden: [...texts, ...registryLogins.map(hiddenPart), ...hidden, ...proxySecrets(host.proxy)],
       tags: tagsToPush(spec),
       // It reads the file that Kiln itself has written.
       filter: spec.bake && withoutStep('[internal] load local bake definitions'),

@@ -88,6 +88,11 @@ export class RunFiles {
     this.#tree = tree;
   }
 
+  /** The run's working tree, if it has one. */
+  get tree(): LeasedTree | undefined {
+    return this.#tree;
+  }
+
   /** Gives all placed files to the run's user; returns the user, `uid:gid`, that buildx has to run as. @throws as `RunOwner.give` */
   async handOver(): Promise<string> {
     // With the same node and path as the last time, BuildKit finds its copy of the tree, and needs only what differs.
@@ -118,18 +123,25 @@ export class RunFiles {
     return refs.filter((entry) => entry.isFile()).map(({ name }) => name);
   }
 
-  /** Returns variables for the secrets, and each secret's place. Values that don't fit into a variable go into files of the run. */
-  async placeSecrets(secrets: ReadonlyMap<string, string>): Promise<{ env: string[]; places: SecretPlace[] }> {
+  /**
+   * Returns variables for the secrets, and each secret's place. Values that don't fit into a variable go into files of the run.
+   * @param binary ids of those that are bytes in base64
+   */
+  async placeSecrets(
+    secrets: ReadonlyMap<string, string>,
+    binary: readonly string[] = [],
+  ): Promise<{ env: string[]; places: SecretPlace[] }> {
     const env: string[] = [];
     const places: SecretPlace[] = [];
     for (const [id, value] of secrets) {
-      if (Buffer.byteLength(value) <= MAX_ENV_BYTES && !value.includes('\0')) {
+      const isBinary = binary.includes(id);
+      if (!isBinary && Buffer.byteLength(value) <= MAX_ENV_BYTES && !value.includes('\0')) {
         const variable = `KILN_SECRET_${places.length}`;
         env.push(`${variable}=${value}`);
         places.push({ id, env: variable });
       } else {
         const src = join(this.#own, `secret-${places.length}`);
-        await writeFile(src, value, { mode: 0o600 });
+        await writeFile(src, isBinary ? Buffer.from(value, 'base64') : value, { mode: 0o600 });
         places.push({ id, src });
       }
     }

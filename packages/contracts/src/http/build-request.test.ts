@@ -14,6 +14,38 @@ const REFUSED: [fields: object, field: string, got: string | undefined, expected
     ...[{ noCache: true, noCacheFilter: ['a'] }, 'noCacheFilter', '["a"]'],
     'no stages, because noCache is set and covers all',
   ] as [object, string, string, string],
+  ...([
+    [
+      { call: { method: 'check' }, output: { type: 'load' } },
+      'output.type',
+      '"load"',
+      '"none", because call is given, which builds nothing',
+    ],
+    [{ output: { type: 'push' } }, 'tags', 'nothing', 'at least one tag, because output.type is push'],
+    [
+      { output: { type: 'artifact', format: 'docker' }, platforms: ['linux/amd64', 'linux/arm64'] },
+      'platforms',
+      '["linux/amd64","linux/arm64"]',
+      'one platform, because a docker archive contains only one; an OCI archive can contain several',
+    ],
+    [{ output: { type: 'push', names: ['b'] }, tags: ['a'] }, 'output.names', '["b"]', 'only names that are in tags'],
+    [
+      {
+        output: {
+          type: 'several',
+          outputs: [
+            { type: 'push', names: ['a'] },
+            { type: 'artifact', format: 'oci' },
+          ],
+        },
+        tags: ['a'],
+      },
+      'output.outputs[1].names',
+      'nothing',
+      'names, because another output has some',
+    ],
+    [{ binarySecrets: ['a'] }, 'binarySecrets[0]', '"a"', 'an id in secrets'],
+  ] as [object, string, string, string][]),
   [{ noCacheFilter: ['a,b'] }, 'noCacheFilter[0]', '"a,b"', 'the name of a stage'],
   [{ extraHosts: [{ host: 'db', ip: 'db2' }] }, 'extraHosts[0].ip', '"db2"', 'an IP address'],
   [{ extraHosts: [{ host: 'a b', ip: '::1' }] }, 'extraHosts[0].host', '"a b"', 'a host name'],
@@ -105,4 +137,18 @@ test('accepts logins by password and by token, and keeps none in what is stored 
   ];
   expect(buildRequest.parse({ source: SOURCE, registryLogins }).registryLogins).toEqual(registryLogins);
   expect(Object.keys(buildSpec.shape)).not.toContain('registryLogins');
+});
+
+test.each([
+  [{ secrets: { a: 'not-base64' }, binarySecrets: ['a'] }, 'base64, because binarySecrets has the id'],
+  [{ secrets: { a: 'x'.repeat(500 * 1024 + 1) } }, 'at most 512000 bytes'],
+])('refuses the value of a secret without showing it', (fields, expected) => {
+  const problems = problemsOf(fields);
+  expect(problems).toMatchObject([{ field: 'secrets.a', expected }]);
+  expect(JSON.stringify(problems)).not.toMatch(/not-base64|xxx/);
+});
+
+test('takes 500 kB of any bytes as a secret', () => {
+  const secrets = { a: Buffer.alloc(500 * 1024, 0xff).toString('base64') };
+  expect(problemsOf({ secrets, binarySecrets: ['a'] })).toBeUndefined();
 });

@@ -2,10 +2,11 @@ import { CACHE_SCOPES, PRIORITIES, repoOrigin, type SecretRef } from '@kiln/doma
 import { z } from 'zod';
 import { buildCache, cacheConflict } from '../caches/build-cache.ts';
 import { bakeFaults, bakeTargetName, MAX_BAKE_TARGETS, targetSecrets } from './bake-links.ts';
+import { MAX_BASE64_CHARS, secretProblems } from './binary-secrets.ts';
 import { buildContexts, gitSource } from './build-contexts.ts';
 import { clientLogins, clientLoginsView } from './client-logins.ts';
 import { MTIME_MODES, NAMESPACE_ARG, SUPERSEDE_MODES } from './constants.ts';
-import { contextDigest, relativePath, secretName, secretValue, tagReference, teamName } from './fields.ts';
+import { contextDigest, relativePath, secretName, tagReference, teamName } from './fields.ts';
 import { hostLabels } from './host-labels.ts';
 import { outputConflicts, outputSpec } from './output-spec.ts';
 import { annotations, call, extraHosts, noCacheFilter, runLimits } from './run-options.ts';
@@ -73,9 +74,12 @@ const oneTarget = z
       .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'the name of a stage')
       .optional(),
     buildArgs: z.record(name('build argument'), z.string().max(32_768)).default({}),
-    secrets: z.record(name('secret id'), secretValue).default({}).meta({
+    secrets: z.record(name('secret id'), z.string().max(MAX_BASE64_CHARS)).default({}).meta({
       description:
         'Values by id, for `RUN --mount=type=secret,id=…`. They are sealed before they are stored, and never shown again.',
+    }),
+    binarySecrets: z.array(name('secret id')).max(MAX_STORED_SECRETS).optional().meta({
+      description: 'Ids in `secrets` whose values are bytes in base64, because they are no text in UTF-8.',
     }),
     storedSecrets: z.array(storedSecretRef).max(MAX_STORED_SECRETS).optional().meta({
       description:
@@ -160,6 +164,8 @@ const oneTarget = z
       }
       ids.add(id);
     }
+    for (const { path, expected: message, input } of secretProblems(request))
+      ctx.addIssue({ code: 'custom', path, message, input });
     if (Object.hasOwn(request.buildArgs, NAMESPACE_ARG)) {
       ctx.addIssue({
         code: 'custom',

@@ -50,7 +50,7 @@ export async function prepareBuild({ flags, operand, dockerfileText, io }: Prepa
   warn(io, secrets.warnings);
   const request = await withLogins(flags, { ...source, contexts }, io, {
     plan,
-    secrets: secrets.values,
+    secrets,
     source: source.source,
     dockerfile: source.dockerfile,
   });

@@ -85,7 +85,7 @@ export const createCommand = clientCommand(
     for (const warning of [...cacheWarnings(flags), ...secrets.warnings]) io.err.line(`kiln: ${warning}`);
     const request: BuildRequestInput = {
       ...buildRequestOf({
-        ...{ flags, source, env: io.env, secrets: secrets.values, dockerfile: flags.file },
+        ...{ flags, source, env: io.env, secrets, dockerfile: flags.file },
         plan: { output: { type: flags.push ? 'push' : 'none' }, names: [] },
       }),
       ...(flags.prewarm && prewarming(name, flags.priority === undefined)),

@@ -19,7 +19,7 @@ function requestOf(...args: string[]) {
     flags,
     env: { FROM_ENV: 'e' },
     plan: planOutput(flags),
-    secrets: {},
+    secrets: { values: {}, binary: [] },
     source: { type: 'upload', name: 'app' },
     dockerfile: undefined,
   });
@@ -260,10 +260,18 @@ describe('buildRequestOf with Kiln’s own flags', () => {
 });
 
 describe('readSecrets', () => {
+  it('reads files that are no text as base64', async () => {
+    await using dir = await TempDir.with({ text: 'é' });
+    await writeFile(`${dir.path}/bytes`, Buffer.of(0xff, 0xfe, 0x00));
+    const { values, binary } = await readSecrets(['id=a,src=bytes', 'id=b,src=text'], {}, dir.path);
+    expect({ values, binary }).toEqual({ values: { a: '//4A', b: 'é' }, binary: ['a'] });
+    expect((await readSecrets(['id=a,src=bytes', 'id=a,src=text'], {}, dir.path)).binary).toEqual([]);
+  });
+
   it('reads files and variables like buildx does', async () => {
     await using dir = await TempDir.with({ '.npmrc': 'from file\n', both: 'file' });
     const env = { TOKEN: 'from env', both: 'env' };
-    const { values, warnings } = await readSecrets(
+    const { values, binary, warnings } = await readSecrets(
       [
         'id=a,src=.npmrc',
         'id=b,env=TOKEN',
@@ -285,6 +293,7 @@ describe('readSecrets', () => {
       '.npmrc': 'from file\n',
       d: '',
     });
+    expect(binary).toEqual([]);
     expect(warnings).toEqual(['--secret id=d: the environment variable NO is not set; the secret is empty']);
   });
 
@@ -303,12 +312,10 @@ describe('readSecrets', () => {
     ['id=x,src=nope', 'no such file'],
     ['id=x,type=vault', 'expected file or env'],
     ['id=x,foo=1', 'unknown key foo'],
-    ['id=x,src=binary', 'is not UTF-8'],
     ['id=x,src=.', 'not a file'],
-    ['id=x,src=large', 'is larger than 500 KiB'],
+    ['id=x,src=large', 'is too big. max size 500KB'],
   ])('refuses %s', async (flag, message) => {
     await using dir = await TempDir.with({});
-    await writeFile(`${dir.path}/binary`, Buffer.of(0xff, 0xfe, 0x00));
     await writeFile(`${dir.path}/large`, Buffer.alloc(500 * 1024 + 1, 'a'));
     await expect(readSecrets([flag], {}, dir.path)).rejects.toThrow(message);
   });

@@ -6,6 +6,7 @@ import type { DOCKER_FLAGS, KILN_FLAGS } from './build-flags.ts';
 import { cacheOf } from './cache-flags.ts';
 import type { OutputPlan } from './output-flag.ts';
 import { extraHosts, stages, ulimits } from './run-flags.ts';
+import type { ReadSecrets } from './secret-flag.ts';
 import { attestation, attestFlag, buildArgs, durationSeconds, labels, memoryBytes, platforms } from './values.ts';
 
 const MAX_WEIGHT = 64;
@@ -23,7 +24,7 @@ export interface RequestOptions {
   readonly flags: RequestFlags;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly plan: OutputPlan;
-  readonly secrets: Readonly<Record<string, string>>;
+  readonly secrets: Pick<ReadSecrets, 'values' | 'binary'>;
   readonly source: BuildRequestInput['source'];
   /** Relative to the context; undefined means the default. */
   readonly dockerfile: string | undefined;
@@ -39,7 +40,8 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
     ...(dockerfile !== undefined && { dockerfile }),
     ...(flags.target && { target: flags.target }),
     buildArgs: buildArgs(flags['build-arg'], env),
-    secrets: { ...secrets },
+    secrets: { ...secrets.values },
+    ...(secrets.binary.length > 0 && { binarySecrets: [...secrets.binary] }),
     ...(flags['stored-secret'].length > 0 && { storedSecrets: flags['stored-secret'].map(storedSecret) }),
     labels: labels(flags.label),
     platforms: platforms(flags.platform),

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { MAX_SECRET_BYTES as MAX_BYTES } from '@kiln/contracts';
@@ -9,6 +10,8 @@ type Source = { readonly env: string } | { readonly file: string };
 
 export interface ReadSecrets {
   readonly values: Readonly<Record<string, string>>;
+  /** Ids of values that are no text in UTF-8, and so in base64. */
+  readonly binary: readonly string[];
   readonly warnings: readonly string[];
 }
 
@@ -19,18 +22,23 @@ export interface ReadSecrets {
  */
 export async function readSecrets(flags: readonly string[], env: Env, cwd: string): Promise<ReadSecrets> {
   const values: Record<string, string> = {};
+  const binary = new Set<string>();
   const warnings: string[] = [];
   for (const flag of flags) {
     const { id, source } = parseSecret(flag, env);
-    if ('file' in source) values[id] = await readSecretFile(id, resolve(cwd, source.file));
-    else {
+    binary.delete(id);
+    if ('file' in source) {
+      const data = await readSecretFile(id, resolve(cwd, source.file));
+      if (!isUtf8(data)) binary.add(id);
+      values[id] = data.toString(isUtf8(data) ? 'utf8' : 'base64');
+    } else {
       const value = env[source.env];
       if (value === undefined)
         warnings.push(`--secret id=${id}: the environment variable ${source.env} is not set; the secret is empty`);
       values[id] = value ?? '';
     }
   }
-  return { values, warnings };
+  return { values, binary: [...binary], warnings };
 }
 
 function parseSecret(flag: string, env: Env): { id: string; source: Source } {
@@ -53,21 +61,15 @@ function parseSecret(flag: string, env: Env): { id: string; source: Source } {
   return { id, source: type === undefined && env[id] !== undefined ? { env: id } : { file: id } };
 }
 
-async function readSecretFile(id: string, path: string): Promise<string> {
+async function readSecretFile(id: string, path: string): Promise<Buffer> {
   const data = await readAll(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') throw new UsageError(`--secret id=${id}: ${path}: no such file or directory`);
     if (error.code === 'EISDIR') throw new UsageError(`--secret id=${id}: not a file: ${path}`);
     throw new UsageError(`--secret id=${id}: ${error.message}`);
   });
   if (data.length > MAX_BYTES)
-    throw new UsageError(`--secret id=${id}: ${path} is larger than ${MAX_BYTES / 1024} KiB`);
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data);
-  } catch {
-    throw new UsageError(
-      `--secret id=${id}: ${path} is not UTF-8 text; encode it with base64 and decode it in the RUN step`,
-    );
-  }
+    throw new UsageError(`--secret id=${id}: ${path} is too big. max size ${MAX_BYTES / 1024}KB`);
+  return data;
 }
 
 /** Reads a file or pipe, at most one byte more than a secret may have. */
