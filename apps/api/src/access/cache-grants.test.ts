@@ -20,6 +20,23 @@ function refusal(call: () => unknown): unknown {
   return undefined;
 }
 
+test('an untrusted build may push a further target only where it may push', () => {
+  const source = { type: 'upload', name: 'app', digest: `sha256:${'a'.repeat(64)}` };
+  const grantOf = (tag: string, rules = RULES) => {
+    const base = { source, output: { type: 'push' }, tags: [tag] };
+    return grantTo(buildRequest.parse({ source, bake: { name: 'app', targets: { base } } }), 'untrusted', rules);
+  };
+  expect(grantOf('r.io/previews/app:1')).toEqual({ push: true });
+  expect(refusal(() => grantOf('r.io/app:1'))).toMatchObject([
+    'forbidden',
+    { field: 'bake.targets.base.tags[0]', got: '"r.io/app:1"' },
+  ]);
+  expect(refusal(() => grantOf('r.io/app:1', []))).toMatchObject([
+    'forbidden',
+    { field: 'bake.targets.base.output.type', got: '"push"' },
+  ]);
+});
+
 test('an untrusted build may export caches only where it may push', () => {
   expect(grant([CACHE])).toEqual({ push: true });
   expect(grant([CACHE], 'trusted')).toBeUndefined();

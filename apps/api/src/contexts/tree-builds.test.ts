@@ -161,6 +161,29 @@ describe('a build of a tree that was uploaded before', () => {
     });
   });
 
+  test('needs the trees of its further targets, with their Dockerfiles', async () => {
+    await start();
+    const digest = await send({ Dockerfile: 'FROM scratch' });
+    const target = await send({ 'base.Dockerfile': 'FROM debian\nRUN make' });
+    const baked = (fields: object, more: object = {}) => {
+      const base = { source: { type: 'upload', name: 'app', digest: target }, ...fields };
+      return submit({ digest }, { bake: { name: 'app', targets: { base } }, ...more });
+    };
+    expect((await baked({ dockerfile: 'base.Dockerfile' })).status).toBe(202);
+    expect(await problemIn(await baked({}))).toMatchObject({
+      ...{ code: 'context_invalid', errors: [{ field: 'bake.targets.base.dockerfile', got: 'Dockerfile' }] },
+    });
+    const gone = { source: { type: 'upload', name: 'app', digest: digestOf(Buffer.from('gone')) } };
+    expect(await problemIn(await baked(gone))).toMatchObject({
+      ...{ code: 'context_not_found', errors: [{ field: 'bake.targets.base.source.digest' }] },
+    });
+    const platforms = ['linux/arm64'];
+    const answer = await baked({ dockerfile: 'base.Dockerfile', platforms }, { platforms });
+    const { id } = (await answer.json()) as BuildView;
+    // Its own Dockerfile runs nothing.
+    expect((await api.state.builds.record(id))?.runPlatforms).toEqual(platforms);
+  });
+
   test('is refused if the team’s limit is lower than the bytes of its files', async () => {
     await start();
     const { headers } = await api.token({ scopes: BUILDS });

@@ -90,7 +90,8 @@ async function attemptOutcome(deps: PersistentDeps, ref: AttemptRef, signal: Abo
     const writer = new LogWriter(logs, ref, record.maxLogBytes, (error) =>
       log.warn({ err: error }, 'writing the log failed; trying again'),
     );
-    const recorder = deps.recorders?.begin(ref, record, spec);
+    // What a record says of a Dockerfile's steps can't be told apart for several.
+    const recorder = spec.bake ? undefined : deps.recorders?.begin(ref, record, spec);
     const outcome = await execute(deps, ref, { record, spec }, writer, signal, recorder);
     recorder?.end(outcome);
     await writer.flush();

@@ -108,9 +108,16 @@ describe('the builder of a trust class', () => {
 
 describe('an untrusted build', () => {
   const push = { request: { output: { type: 'push' as const }, tags: ['r.example/previews/app:1'] } };
+  const source = { type: 'upload' as const, name: 'app', digest: `sha256:${'a'.repeat(64)}` };
+  const base = { source, ...push.request };
 
   test.each([
     ['a push', push, 'output.type: got "push", expected "none" or "artifact", because the build is untrusted'],
+    [
+      'a push of a further target',
+      { request: { bake: { name: 'app', targets: { base } } } },
+      'bake.targets.base.output.type: got "push", expected "none" or "artifact"',
+    ],
     ['a load', { request: { output: { type: 'load' as const } }, granted: { push: true } }, 'output.type: got "load"'],
     ['a secret', { secrets: { npm: 's3cret' } }, 'secrets: got npm, expected none, because the build is untrusted'],
     [

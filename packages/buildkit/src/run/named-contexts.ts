@@ -4,10 +4,11 @@ import { neverStarted } from '../outcome/outcome.ts';
 import { ContextUnusable } from './context-dir.ts';
 import type { RunFiles } from './run-files.ts';
 import type { RunRequest } from './run-request.ts';
-import { treeTar } from './tree-context.ts';
+import { bringNamed, treeTar } from './tree-context.ts';
 
 /**
- * Unpacks the uploaded directories that a build names as further contexts, with the times that were sent with them. Returns their absolute paths by name, or
+ * Brings the uploaded directories that a build names as further contexts to the host, with the times that were sent with them: as working trees beside that of the main context, if it
+ * has one, else unpacked for this run. Returns their absolute paths by name, or
  * the build's outcome if one can't be used, or the build was stopped meanwhile.
  * @param first number of the first one among all of the run
  */
@@ -22,6 +23,12 @@ export async function namedContextDirs(
     for (const [at, { name, open, times }] of contexts.entries()) {
       const i = first + at;
       await using tree = open(`${files.contentsFile}-${i}`);
+      const { signal } = halt;
+      // buildx writes into an OCI layout, so that one is the run's own.
+      if (files.tree && spec.buildContexts?.[name]?.type === 'upload') {
+        dirs.set(name, await bringNamed(files.tree, name, { source: tree, times }, signal));
+        continue;
+      }
       const tar = await treeTar(tree, times, halt.signal);
       dirs.set(name, await files.unpackNamedContext(tar, i, halt.signal));
     }

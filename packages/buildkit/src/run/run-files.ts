@@ -88,6 +88,11 @@ export class RunFiles {
     this.#tree = tree;
   }
 
+  /** The run's working tree, if it has one. */
+  get tree(): LeasedTree | undefined {
+    return this.#tree;
+  }
+
   /** Gives all placed files to the run's user; returns the user, `uid:gid`, that buildx has to run as. @throws as `RunOwner.give` */
   async handOver(): Promise<string> {
     // With the same node and path as the last time, BuildKit finds its copy of the tree, and needs only what differs.

@@ -15,7 +15,7 @@ import {
 import type { Halt } from '../outcome/halt.ts';
 import { TreeDiskFull } from '../trees/apply-changes.ts';
 import type { BroughtTree, TreeRequest } from '../trees/working-tree.ts';
-import type { WorkingTrees } from '../trees/working-trees.ts';
+import type { LeasedTree, NamedRequest, WorkingTrees } from '../trees/working-trees.ts';
 import { cacheNamespace } from './buildx-arguments.ts';
 import { ContextUnusable, noBuildFile } from './context-dir.ts';
 import type { RunFiles } from './run-files.ts';
@@ -61,6 +61,20 @@ export async function bringTree(
   } catch (error) {
     await leased[Symbol.asyncDispose]();
     throw halt.signal.aborted ? error : unusable(error, dockerfile);
+  }
+}
+
+/** Brings the working tree of a named context to the build's. @throws ContextUnusable @throws the signal's reason */
+export async function bringNamed(
+  tree: LeasedTree,
+  name: string,
+  request: NamedRequest,
+  signal: AbortSignal,
+): Promise<string> {
+  try {
+    return await tree.bringNamed(name, request, signal);
+  } catch (error) {
+    throw signal.aborted ? error : unusable(error, '');
   }
 }
 

@@ -114,6 +114,7 @@ export interface TestBuild {
   readonly secrets?: Readonly<Record<string, string>>;
   readonly registryLogins?: RunRequest['registryLogins'];
   readonly source?: RunRequest['source'];
+  readonly contexts?: RunRequest['contexts'];
   readonly repo?: string;
   readonly isWarm?: boolean;
   readonly artifact?: RunRequest['artifact'];
@@ -158,6 +159,7 @@ export function begin(builder: Builder, build: TestBuild): RunningBuild {
       repo: build.repo ?? 'lab',
       ...(build.isWarm !== undefined && { isWarm: build.isWarm }),
       source: build.source ?? { type: 'tar', open: async () => Readable.from([context]) },
+      ...(build.contexts && { contexts: build.contexts }),
       secrets: new Map(Object.entries(build.secrets ?? {})),
       ...(build.registryLogins && { registryLogins: build.registryLogins }),
       ...(build.artifact && { artifact: build.artifact }),

@@ -1,4 +1,4 @@
-import { chown, mkdir, rm } from 'node:fs/promises';
+import { chown, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type FileContent, MerkleSource, type TreeSource } from '@kiln/trees';
 import type { TestTree } from '@kiln/trees/testing';
@@ -80,6 +80,24 @@ async function bring(trees: WorkingTrees, tree: TestTree, wrap = (source: TreeSo
   expect(await onDisk(path)).toEqual(expectedOnDisk(entries));
 }
 
+/** Brings a tree whose build has a named context, and checks that both are exactly that. */
+async function bringBoth(trees: WorkingTrees, named: TestTree): Promise<{ path: string; nodeId: string }> {
+  const requestOf = (tree: TestTree) => {
+    const source = new MerkleSource(stored.put(tree), stored, { spoolFile: join(scratchDir, `spool-${spools++}`) });
+    return { source, times: undefined, dockerfile: 'Dockerfile' };
+  };
+  const signal = AbortSignal.timeout(60_000);
+  await using leased = await trees.acquire({ domain: 'd', repo: 'r', namespace: 'n' }, requestOf(ONE));
+  const main = await leased.bring(signal);
+  const path = await leased.bringNamed('lib', requestOf(named), signal);
+  if (crash.left < 0) throw new Error('the process is gone');
+  for (const each of [main.path, path]) {
+    const { entries } = await recordOf(join(each, '..', '..'));
+    expect(await onDisk(each)).toEqual(expectedOnDisk(entries));
+  }
+  return { path, nodeId: leased.nodeId };
+}
+
 /** Crashes after `steps` steps of what `attempt` does; returns whether it came that far. */
 async function crashAfter(steps: number, attempt: () => Promise<unknown>): Promise<boolean> {
   crash.left = steps;
@@ -115,6 +133,53 @@ test('is never built from what a worker left that died while it made a tree', as
   }
   expect(steps).toBeGreaterThan(8);
 }, 240_000);
+
+test('is never built from what a worker left that died while it brought a named context', async () => {
+  let steps = 1;
+  for (let isCrashing = true; isCrashing; steps += 3) {
+    const dir = newDir();
+    const first = await worker(dir);
+    const before = await bringBoth(first, { lib: '1', gone: '' });
+    isCrashing = await crashAfter(steps, () => bringBoth(first, TWO));
+    const next = await worker(dir);
+    expect((await bringBoth(next, TWO)).path).toBe(before.path);
+    expect((await bringBoth(next, { lib: '3' })).path).toBe(before.path);
+    expect(next.all).toHaveLength(1);
+  }
+  expect(steps).toBeGreaterThan(6);
+}, 120_000);
+
+test('keeps different contexts of one name apart, which the targets of a build may have', async () => {
+  const trees = await worker(newDir());
+  const sourceOf = (tree: TestTree) =>
+    new MerkleSource(stored.put(tree), stored, { spoolFile: join(scratchDir, `spool-${spools++}`) });
+  const signal = AbortSignal.timeout(60_000);
+  const request = { source: sourceOf(ONE), times: undefined, dockerfile: 'Dockerfile' };
+  await using leased = await trees.acquire({ domain: 'd', repo: 'r', namespace: 'n' }, request);
+  await leased.bring(signal);
+  const paths: string[] = [];
+  for (const content of ['1', '2', '1', '3'])
+    paths.push(await leased.bringNamed('lib', { source: sourceOf({ content }), times: undefined }, signal));
+  expect(paths[2]).toBe(paths[0]);
+  expect(new Set(paths).size).toBe(3);
+  const read = paths.map(async (path) => await readFile(join(path, 'content'), 'utf8'));
+  expect(await Promise.all(read)).toEqual(['1', '2', '1', '3']);
+});
+
+test('counts named contexts, and removes them with the tree', async () => {
+  const dir = newDir();
+  const trees = await worker(dir);
+  await bring(trees, ONE);
+  const [{ bytes = 0 } = {}] = trees.all;
+  const { path } = await bringBoth(trees, { big: big('3') });
+  const [tree] = trees.all;
+  expect(tree?.bytes).toBeGreaterThan(bytes + 100_000);
+  const next = await worker(dir);
+  expect(next.all[0]?.bytes).toBe(tree?.bytes);
+  const [again] = next.all;
+  expect(again && (await next.evict(again))).toBe(true);
+  await expect(onDisk(path)).rejects.toThrow('ENOENT');
+});
 
 test('is never built from what a worker left that died while it sent contents', async () => {
   for (const at of [0, 1, 3, 4]) {

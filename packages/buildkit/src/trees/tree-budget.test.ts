@@ -60,7 +60,7 @@ test('counts and removes trees of builders that do not run, and leaves them to a
       const tree = join(dir, 'old', `${usedAt}`);
       await mkdir(tree, { recursive: true });
       const head = { bytes: 10 } as never;
-      return { dir: tree, repo: '', number: 0, uid: 0, head, usedAt };
+      return { dir: tree, repo: '', number: 0, uid: 0, head, usedAt, named: [] };
     }),
   );
   const budget = new TreeBudget(20, found, log);

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import type { Logger } from '../engine/logger.ts';
-import type { FoundTree } from './find-trees.ts';
+import { type FoundTree, foundBytes } from './find-trees.ts';
 
 /** The trees of a builder that runs. */
 export interface TreeHolder {
@@ -32,7 +32,8 @@ export class TreeBudget {
   constructor(limitBytes: number, found: readonly FoundTree[], log: Logger) {
     this.limitBytes = limitBytes;
     this.#log = log;
-    for (const { dir, head, usedAt } of found) this.#asleep.set(dir, { dir, bytes: head?.bytes ?? 0, usedAt });
+    for (const tree of found)
+      this.#asleep.set(tree.dir, { dir: tree.dir, bytes: foundBytes(tree), usedAt: tree.usedAt });
   }
 
   /** Bytes of all trees, about. */

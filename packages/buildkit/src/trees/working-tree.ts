@@ -42,8 +42,8 @@ export interface TreeRequest {
   readonly source: TreeSource;
   /** Default: each file keeps its time until its content changes. */
   readonly times: SubmittedTimes | undefined;
-  /** Path of the Dockerfile in the tree. */
-  readonly dockerfile: string;
+  /** Path of the Dockerfile in the tree; undefined for a named context, which has none of the build's. */
+  readonly dockerfile: string | undefined;
   /** Whether ignore files apply. Default: true. */
   readonly ignores?: boolean | undefined;
 }
@@ -92,6 +92,14 @@ interface Plan {
   readonly head: Omit<TreeHead, 'nodeId' | 'newestNs'>;
 }
 
+/** What belongs to a tree, is used only by its builds, and is removed with it. */
+export interface TreeParts {
+  readonly bytes: number;
+  remove(): Promise<void>;
+}
+
+const NO_COPIES: Copies = { name: '', dockerfile: '' };
+
 export interface WorkingTreeDeps {
   readonly tool: Pick<ToolContainer, 'start'>;
   /** Path of `kiln-tree`. */
@@ -112,6 +120,7 @@ export interface WorkingTreeDeps {
 export class WorkingTree {
   readonly dir: string;
   readonly uid: number;
+  parts: TreeParts | undefined;
   readonly #deps: WorkingTreeDeps;
   readonly #own: string;
   readonly #recordFile: string;
@@ -138,9 +147,9 @@ export class WorkingTree {
     return this.#usedAt;
   }
 
-  /** How much of the disk it takes, bytes, about. */
+  /** How much of the disk it takes, with its parts, bytes, about. */
   get bytes(): number {
-    return this.#head?.bytes ?? 0;
+    return (this.#head?.bytes ?? 0) + (this.parts?.bytes ?? 0);
   }
 
   get nodeId(): string {
@@ -164,9 +173,10 @@ export class WorkingTree {
     signal: AbortSignal,
   ): Promise<BroughtTree> {
     const { source, times, dockerfile } = request;
+    const asked = dockerfile ?? '';
     const id = treeId(request);
     const head = this.#head;
-    if (head?.boot === this.#deps.boot && head.id === id && head.asked === dockerfile && head.ledger === ledger.key) {
+    if (head?.boot === this.#deps.boot && head.id === id && head.asked === asked && head.ledger === ledger.key) {
       const same = await ledger.times.resume(head.issue, { id, entries: () => this.#entries() });
       if (same) {
         running.use(same);
@@ -182,9 +192,9 @@ export class WorkingTree {
     spare.defer(async () => await (await started)?.[Symbol.asyncDispose]());
     const listing = await source.list(record?.entries ?? [], signal);
     checkReadable(listing);
-    const found = await listedBuildFiles(listing, dockerfile);
-    const files = request.ignores === false ? { ...found, ignoreFile: undefined } : found;
-    const copies = copiesOf(files, dockerfile);
+    const found = dockerfile === undefined ? undefined : await listedBuildFiles(listing, dockerfile);
+    const files = found && (request.ignores === false ? { ...found, ignoreFile: undefined } : found);
+    const copies = files ? copiesOf(files, asked) : NO_COPIES;
     const given: GivenTree = { id, entries: () => Promise.resolve([]) };
     const { entries, issue, returned } = await this.#timed(given, listing, request, ledger.times, running, signal);
     await this.#become(record, {
@@ -192,12 +202,12 @@ export class WorkingTree {
       source,
       signal,
       starting,
-      beside: () => readCopies(source, files, copies, signal),
+      beside: async () => (files ? await readCopies(source, files, copies, signal) : []),
       head: {
         boot: this.#deps.boot,
         id,
         submitted: times !== undefined,
-        asked: dockerfile,
+        asked,
         copies,
         ledger: ledger.key,
         issue,
@@ -211,6 +221,7 @@ export class WorkingTree {
 
   /** Removes the tree from the disk. */
   async remove(): Promise<void> {
+    await this.parts?.remove();
     this.#head = undefined;
     this.#entriesFile.forget();
     await rm(this.#recordFile, { force: true });
@@ -255,7 +266,7 @@ export class WorkingTree {
     const mayHide =
       (head.submitted || record?.head.submitted === true) && changes.renewed.some((file) => file.mtimeNs <= before);
     let node = mayHide ? undefined : record?.head.nodeId;
-    await this.#deps.makeRoom(this, head.bytes);
+    await this.#deps.makeRoom(this, head.bytes + (this.parts?.bytes ?? 0));
     try {
       if (!record || !isSameCopy(record.head.copies, head.copies) || !isUnchanged(changes)) {
         const process = await plan.starting;

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { lstat, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -9,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { begin, FROM, type Lab, lab, type RunningBuild, runAs, uniqueSeconds, until } from '../testing/lab.ts';
 import { onDisk, treesIn } from '../testing/on-disk.ts';
 import { tar } from '../testing/tar.ts';
-import { allTrees, beginTree, buildTree, recordOf, sentBytes, stored } from '../testing/tree-lab.ts';
+import { allTrees, beginTree, buildTree, recordOf, sentBytes, stored, treeSource } from '../testing/tree-lab.ts';
 
 let shared: Lab;
 beforeAll(async () => {
@@ -30,6 +31,33 @@ async function newTrees(build: () => Promise<unknown>): Promise<string[]> {
   await build();
   return (await treesIn(shared.options.scratchDir)).filter((dir) => !before.includes(dir));
 }
+
+test('keeps named contexts beside the tree, and sends and writes only what has changed in them', async () => {
+  const large = Buffer.alloc(3_000_000, 'l');
+  // The engine's cache outlives the test.
+  const [one, two] = [randomUUID(), randomUUID()];
+  const build = async (lib: TestTree) => {
+    const source = treeSource(lib);
+    const spec = { buildContexts: { lib: { type: 'upload', digest: source.id } } };
+    const main = { Dockerfile: `${FROM}\nCOPY --from=lib . /l\nRUN cat /l/small` };
+    const running = beginTree(shared, 'named', main, { spec, contexts: [{ ...source, name: 'lib' }] });
+    expect(await running.outcome).toMatchObject({ end: 'succeeded' });
+    return running;
+  };
+  const [dir = ''] = await newTrees(async () => {
+    expect(sentBytes(await build({ small: one, large }))).toBeGreaterThan(3_000_000);
+  });
+  const [name = ''] = await readdir(join(dir, 'named'));
+  const inode = async () => (await stat(join(dir, 'named', name, 'own', 'context', 'large'))).ino;
+  const before = await inode();
+  const unchanged = await build({ small: one, large });
+  expect(sentBytes(unchanged)).toBeLessThan(20_000);
+  expect((await unchanged.outcome).steps).toEqual({ total: 2, cached: 2 });
+  const changed = await build({ small: two, large });
+  expect(sentBytes(changed)).toBeLessThan(20_000);
+  expect(changed.output()).toBe(two);
+  expect(await inode()).toBe(before);
+});
 
 describe('a working tree', () => {
   const LIST = `${FROM}\nCOPY . /c\nRUN cd /c && find . -mindepth 1 -printf '%y %m %p %l|'`;

@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import { chmod, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../engine/logger.ts';
 import { EntryMemory } from './entry-memory.ts';
-import { domainDir, findOldTimes, findTrees, repoDir, timesDir } from './find-trees.ts';
+import { domainDir, type FoundPart, findOldTimes, findTrees, repoDir, timesDir } from './find-trees.ts';
+import { type BroughtPart, NamedTrees } from './named-trees.ts';
 import { TimeLedger } from './time-ledger.ts';
 import type { BudgetedTree, TreeBudget, TreeHolder } from './tree-budget.ts';
 import { keepTreeUser, takeTreeUser } from './tree-users.ts';
@@ -30,12 +32,20 @@ export interface TreeOwner {
   readonly namespace: string;
 }
 
+export type NamedRequest = Pick<TreeRequest, 'source' | 'times'>;
+
 /** A working tree that only one build uses, until disposed of. */
 export interface LeasedTree extends AsyncDisposable {
   readonly uid: number;
   readonly nodeId: string;
   /** @throws as `WorkingTree.bring` */
   bring(signal: AbortSignal): Promise<BroughtTree>;
+  /**
+   * Brings a named context to what the build needs, after `bring`; returns its absolute path. Targets of a build may have different contexts of one name: each has a
+   * place of its own.
+   * @throws as `WorkingTree.bring`
+   */
+  bringNamed(name: string, request: NamedRequest, signal: AbortSignal): Promise<string>;
 }
 
 /** Most entries of trees and ledgers that stay in memory, some 20 MB. */
@@ -48,6 +58,7 @@ export class WorkingTrees implements TreeHolder {
   /** By directory of the repo, then by number. */
   readonly #repos = new Map<string, Map<number, WorkingTree>>();
   readonly #busy = new Set<WorkingTree>();
+  readonly #named = new WeakMap<WorkingTree, NamedTrees>();
   /** Numbers of trees that are being made, or couldn't be removed. */
   readonly #taken = new Map<string, Set<number>>();
   readonly #ledgers = new Map<string, TimeLedger>();
@@ -83,15 +94,29 @@ export class WorkingTrees implements TreeHolder {
     this.#busy.add(tree);
     const ledger = this.#ledger(owner);
     const running = new DisposableStack();
+    const parts = new Map<string, { readonly id: string } & BroughtPart>();
     return {
       uid: tree.uid,
       get nodeId() {
-        return tree.nodeId;
+        return nodeOf([tree.nodeId, ...[...parts.values()].map((part) => part.nodeId)]);
       },
       bring: (signal) => tree.bring(request, ledger, running, signal),
+      bringNamed: async (name, named, signal) => {
+        const id = treeId(named);
+        let place = name;
+        // No name of a context has a space.
+        for (let n = 2; parts.has(place) && parts.get(place)?.id !== id; n += 1) place = `${name} ${n}`;
+        const known = parts.get(place);
+        if (known) return known.path;
+        const own = this.#ledger({ ...owner, namespace: `${owner.namespace} context ${place}` });
+        const part = await this.#namedOf(tree).bring(place, named, own, running, signal);
+        parts.set(place, { id, ...part });
+        return part.path;
+      },
       [Symbol.asyncDispose]: async () => {
         running.dispose();
         if (!tree.isWhole) await this.#drop(repo, tree);
+        else await this.#named.get(tree)?.clean();
         this.#busy.delete(tree);
         await this.#deps.budget.trim();
       },
@@ -151,6 +176,18 @@ export class WorkingTrees implements TreeHolder {
     return tree;
   }
 
+  /** Returns the trees of a tree's named contexts. */
+  #namedOf(root: WorkingTree, found: readonly FoundPart[] = []): NamedTrees {
+    const place = async (dir: string, uid: number) => {
+      await this.#makeDir(dir);
+      await this.#deps.owner.give(join(dir, 'own'), uid);
+    };
+    const named = this.#named.get(root) ?? new NamedTrees({ tree: this.#treeDeps, root, place }, found);
+    this.#named.set(root, named);
+    root.parts = named;
+    return named;
+  }
+
   /** Users of trees may pass through to their own, but not list. Set explicitly, regardless of the umask. */
   async #makeDir(dir: string): Promise<void> {
     const own = join(dir, 'own');
@@ -193,15 +230,29 @@ export class WorkingTrees implements TreeHolder {
     const all = await findTrees(dir);
     for (const times of await findOldTimes(dir, all, now() - KEEP_TIMES_MS))
       await rm(times, { recursive: true, force: true });
-    for (const { dir: found, repo, number, uid = -1, head, usedAt } of all) {
+    for (const { dir: found, repo, number, uid = -1, head, usedAt, named } of all) {
       const tree = new WorkingTree(this.#treeDeps, found, uid, head, usedAt);
       const trees = this.#repos.get(repo) ?? new Map<number, WorkingTree>();
       this.#repos.set(repo, trees.set(number, tree));
-      if (head && keepTreeUser(found, uid)) continue;
+      const parts = this.#namedOf(tree, named);
+      if (head && keepTreeUser(found, uid)) {
+        await parts.clean();
+        continue;
+      }
       log.info({ dir: found }, 'removing a working tree that was left incomplete');
       await this.#drop(repo, tree);
     }
   }
+}
+
+/** Returns the node id of a run: another one if any of its trees has another one, because buildx has only one for all. */
+function nodeOf([main = '', ...named]: readonly string[]): string {
+  return named.length === 0
+    ? main
+    : createHash('sha256')
+        .update([main, ...named].join())
+        .digest('hex')
+        .slice(0, 24);
 }
 
 /** Identifies the machine's boot; on a system without one, this process. */

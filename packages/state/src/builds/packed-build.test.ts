@@ -82,6 +82,18 @@ describe('a packed build', () => {
     expect([spec.buildArgs, spec.secrets]).toEqual([{}, ['a']]);
   });
 
+  test('loses the further targets of a build that has several', () => {
+    const source = { type: 'git', url: 'https://git.example.org/app.git' } as const;
+    const names = Array.from({ length: 40 }, (_, i) => `t${i * 104_729}`);
+    const bake = { name: 'app', targets: Object.fromEntries(names.map((name) => [name, { source }])) };
+    const targets = Object.fromEntries(names.map((name) => [name, { digest: `sha256:${name}` }]));
+    const record = { ...RECORD, result: { ...RECORD.result, targets } };
+    const packed = pack(record, specOf({ bake }));
+    expect(packed.length).toBeLessThan(480);
+    const { record: cut, spec, archived } = unpackBuild(RECORD.id, packed);
+    expect([cut.result?.targets, spec.bake, archived?.isCut]).toEqual([undefined, undefined, true]);
+  });
+
   test('is refused if its dictionary is unknown or its data are damaged', () => {
     const packed = pack(RECORD, specOf());
     expect(() => unpackRecord(RECORD.id, Buffer.concat([Buffer.of(9), packed.subarray(1)]))).toThrow(CorruptState);

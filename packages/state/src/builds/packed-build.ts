@@ -69,7 +69,7 @@ function unpack(id: string, packed: Buffer): Packed {
 
 /** The record without parts that may be long. Fields that lists filter by stay, and so do hosts and times of attempts. */
 function cutRecord({ failure, result, attempts, ...rest }: Omit<BuildRecord, 'id'>): Omit<BuildRecord, 'id'> {
-  const { pushed: _, notPushed: __, loaded: ___, ...digests } = result ?? {};
+  const { pushed: _, notPushed: __, loaded: ___, targets: ____, ...digests } = result ?? {};
   return {
     ...rest,
     attempts: attempts.slice(-CUT_ATTEMPTS).map(cutAttempt),
@@ -91,6 +91,7 @@ function cutSpec(spec: BuildSpec): Partial<BuildSpec> {
     hostLabels: ____,
     storedSecrets: _____,
     cache: ______,
+    bake: _______,
     secrets,
     ...rest
   } = spec;
