@@ -130,13 +130,15 @@ RUN --mount=type=secret,id=token make
 test('calls print what docker buildx build prints, without building', async () => {
   const { kiln, buildx } = await both({ Dockerfile: TARGETS });
   for (const call of ['targets', 'outline', 'outline,format=json']) {
-    const expected = await buildx(`--print=${call}`, '--output=type=cacheonly');
+    const [expected, made] = await Promise.all([
+      buildx(`--print=${call}`, '--output=type=cacheonly'),
+      kiln(`--call=${call}`),
+    ]);
     expect(expected).toMatchObject({ code: 0, stdout: expect.stringMatching(/base|sweet/) });
-    expect(await kiln(`--call=${call}`), call).toMatchObject({ code: 0, stdout: expected.stdout });
+    expect(made, call).toMatchObject({ code: 0, stdout: expected.stdout });
   }
   // BuildKit checks Dockerfiles since 0.15.
-  const expected = await buildx('--print=lint', '--output=type=cacheonly');
-  const checked = await kiln('--check');
+  const [expected, checked] = await Promise.all([buildx('--print=lint', '--output=type=cacheonly'), kiln('--check')]);
   expect(checked.code).toBe(expected.code);
   if (expected.code !== 0) expect(checked.stderr).toContain('unsupported request frontend.lint');
 });
@@ -190,8 +192,7 @@ test('steps get the network that docker buildx build gives them, and privileges 
       mode,
       ...(mode === 'host' ? ['--allow', 'network.host'] : []),
     ];
-    expect(await buildx(...flags)).toMatchObject({ code: 0 });
-    expect(await kiln(...flags)).toMatchObject({ code: 0 });
+    for (const made of await Promise.all([buildx(...flags), kiln(...flags)])) expect(made).toMatchObject({ code: 0 });
     expect(await linksOf(dirs.kiln), mode).toContain('lo');
     // Other tests have links on this machine, too, but only its own network has its bridge.
     const isHost = async (dir: string) => (await linksOf(dir)).includes('docker0');
@@ -202,7 +203,7 @@ test('steps get the network that docker buildx build gives them, and privileges 
   expect(refused.stderr).toContain(
     'got security.insecure, expected network.host: the operator of a host grants them with KILN_ENTITLEMENTS',
   );
-  for (const made of [await kiln('--network', 'mine'), await buildx('--network', 'mine')]) {
+  for (const made of await Promise.all([kiln('--network', 'mine'), buildx('--network', 'mine')])) {
     expect(made.code).not.toBe(0);
     expect(made.stderr).toContain('network mode "mine" not supported by buildkit');
   }
