@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cp, glob, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, glob, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -56,7 +56,7 @@ const PARTS: ReleaseParts = {
   },
   images: async (_, draft, revision) => {
     calls.push('images');
-    await writeFile(join(draft, 'kiln-api.tar'), revision);
+    await writeFile(join(draft, 'kiln-api.tar'), revision, { mode: 0o600 });
   },
   say: () => {},
 };
@@ -102,6 +102,7 @@ describe('a release', () => {
     const files = ['NOTES.md', 'REVISION', 'SHA256SUMS', 'kiln-api.tar', 'kiln-cli.tgz'];
     expect((await readdir(join(out, 'kiln-9.8.0'))).sort()).toEqual(files);
     expect(await readFile(join(out, 'kiln-9.8.0/kiln-api.tar'), 'utf8')).toBe(after.head);
+    expect((await stat(join(out, 'kiln-9.8.0/kiln-api.tar'))).mode & 0o777).toBe(0o644);
     const sum = createHash('sha256').update('a package').digest('hex');
     expect(await readFile(join(out, 'kiln-9.8.0/SHA256SUMS'), 'utf8')).toContain(`${sum}  kiln-cli.tgz\n`);
     execFileSync('sha256sum', ['--check', '--quiet', 'SHA256SUMS'], { cwd: join(out, 'kiln-9.8.0') });

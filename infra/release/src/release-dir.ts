@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 
@@ -38,6 +38,9 @@ export async function writeReleaseDir(
     await writeFile(join(draft, REVISION), `${revision}\n`);
     await writeFile(join(draft, NOTES), `${notes}\n`);
     await writeFile(join(draft, SUMS), await sumsOf(draft));
+    // npm and docker write some files for their user alone.
+    for (const name of await readdir(draft)) await chmod(join(draft, name), 0o644);
+    await chmod(draft, 0o755);
     await rename(draft, dir);
   } finally {
     await rm(draft, { recursive: true, force: true });

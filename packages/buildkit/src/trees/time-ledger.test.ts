@@ -56,6 +56,20 @@ describe('the ledger of times', () => {
     expect([first, second, third].map(({ returned }) => returned)).toEqual([[], [], ['a']]);
   });
 
+  test.each([1, 20, 100])('notices the return of %i files with earlier content, and of no others', async (count) => {
+    const ledger = new TimeLedger(newDir(), new EntryMemory(1_000));
+    const files = (content: string) =>
+      Object.fromEntries(Array.from({ length: count }, (_, i) => [`f${i}`, `${content}${i}`]));
+    const returned: string[][] = [];
+    for (const content of ['1', '2', '1', '3', '2']) {
+      const given = await give(ledger, { ...files(content), other: `${returned.length}` }, 1000);
+      given.running[Symbol.dispose]();
+      returned.push([...given.returned]);
+    }
+    const all = Object.keys(files('')).sort();
+    expect(returned).toEqual([[], [], all, [], all]);
+  });
+
   test('gives a path that was absent a new time, and moves forward although the clock goes back', async () => {
     const dir = newDir();
     for (const [files, ms] of [

@@ -43,6 +43,9 @@ interface Head {
 const MAX_PAST = 200_000;
 /** The number of the first content: not one that a ledger had which was lost. */
 const MAX_FIRST_ISSUE = 2 ** 47;
+const MARK_CHARS = 11;
+/** So many marks are looked for in the text itself. */
+const FEW_MARKS = 32;
 const MS = 1_000_000n;
 
 /**
@@ -134,14 +137,14 @@ export class TimeLedger {
     // What has just been given is of the past already if a build beside this one makes the next one give it again.
     const gone = [before, entries].flatMap((each) => (each === settled ? [] : filesNotIn(settled, each)));
     if (fresh.length === 0 && gone.length === 0) return [];
-    const lines = ((await readIfThere(this.#past)) ?? '').split('\n');
-    const past = new Set(lines);
-    const returned = fresh.filter((entry) => past.has(markOf(entry))).map(({ path }) => path);
-    const added = [...new Set(gone.map(markOf))].filter((mark) => !past.has(mark));
+    const text = (await readIfThere(this.#past)) ?? '';
+    const isPast = finder(text, fresh.length + gone.length);
+    const returned = fresh.filter((entry) => isPast(markOf(entry))).map(({ path }) => path);
+    const added = [...new Set(gone.map(markOf))].filter((mark) => !isPast(mark));
     if (added.length === 0) return returned;
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
-    if (lines.length + added.length > 2 * MAX_PAST)
-      await replaceFile(this.#past, `${[...lines, ...added].filter(Boolean).slice(-MAX_PAST).join('\n')}\n`);
+    if (text.length / (MARK_CHARS + 1) + added.length > 2 * MAX_PAST)
+      await replaceFile(this.#past, `${[...text.split('\n'), ...added].filter(Boolean).slice(-MAX_PAST).join('\n')}\n`);
     else await appendFile(this.#past, `${added.join('\n')}\n`, { mode: 0o600 });
     return returned;
   }
@@ -151,7 +154,15 @@ function markOf(entry: TimedEntry): string {
   return createHash('sha256')
     .update(`${entry.path}\0${identityOf(entry)}`, 'latin1')
     .digest('base64url')
-    .slice(0, 11);
+    .slice(0, MARK_CHARS);
+}
+
+/** Returns what tells whether a mark is a line of `text`, to be asked `questions` times: for a few of them, a set of all lines would take far longer to make. */
+function finder(text: string, questions: number): (mark: string) => boolean {
+  // All marks have one length, so that the end of a line can't be that of a longer one.
+  if (questions <= FEW_MARKS) return (mark) => text.includes(`${mark}\n`);
+  const lines = new Set(text.split('\n'));
+  return (mark) => lines.has(mark);
 }
 
 /** Returns the files of `entries` that `others` doesn't have with the same content. */

@@ -1,6 +1,6 @@
 import { MAX_BUILD_FILE_BYTES, NoBuildFile } from '../build-files.ts';
 import { type ByteString, byteString, shownBytes } from '../merkle/byte-string.ts';
-import { resolveInTree, type TreeResolution } from '../merkle/resolve.ts';
+import { resolveInTree } from '../merkle/resolve.ts';
 import type { Digest, DirectoryNode, Entry } from '../merkle/tree-entry.ts';
 import { quoted } from '../tar-fault.ts';
 import type { ListedEntry, ListedFile, Listing } from './tree-source.ts';
@@ -13,11 +13,12 @@ export interface ListedBuildFiles {
 
 /** Does what `buildFiles` does, in a listing. @throws NoBuildFile */
 export async function listedBuildFiles(listing: Listing, dockerfile: string): Promise<ListedBuildFiles> {
-  const resolve = resolver(listing);
+  const directories = new ListedDirectories(listing);
+  const resolve = (path: string) => resolveInTree('' as Digest, byteString(path), directories.read);
   const fileAt = async (path: string) => {
     const found = await resolve(path);
-    if (found.type !== 'found') return undefined;
-    return listing.find((entry): entry is ListedFile => entry.type === 'file' && entry.path === found.path);
+    const entry = found.type === 'found' ? directories.entryAt(found.path) : undefined;
+    return entry?.type === 'file' ? entry : undefined;
   };
   const found = await resolve(dockerfile);
   if (found.type === 'outside') {
@@ -38,14 +39,37 @@ function checkSize(file: ListedFile | undefined): void {
   throw new NoBuildFile('too_large', shownBytes(file.path), got);
 }
 
-/** Resolves in the listing as if it were stored, with the paths of directories as their digests. Reads only those on the way. */
-function resolver(listing: Listing): (path: string) => Promise<TreeResolution> {
-  const read = async (digest: string): Promise<DirectoryNode> => {
-    const prefix = digest === '' ? '' : `${digest}/`;
-    const within = listing.filter(({ path }) => path.startsWith(prefix) && !path.includes('/', prefix.length));
-    return { type: 'entries', entries: within.map(stored) };
+/** The directories of a listing as if they were stored, with their paths as digests. Goes through the listing once for each that is read. */
+class ListedDirectories {
+  readonly #listing: Listing;
+  readonly #nodes = new Map<string, DirectoryNode>();
+  /** Those of the directories that were read. */
+  readonly #entries = new Map<ByteString, ListedEntry>();
+
+  constructor(listing: Listing) {
+    this.#listing = listing;
+  }
+
+  readonly read = async (digest: Digest): Promise<DirectoryNode> => {
+    const known = this.#nodes.get(digest);
+    if (known) return known;
+    const prefix = (digest as string) === '' ? '' : `${digest}/`;
+    const within: ListedEntry[] = [];
+    for (const entry of this.#listing) {
+      const { path } = entry;
+      if (!path.startsWith(prefix) || path.includes('/', prefix.length)) continue;
+      within.push(entry);
+      this.#entries.set(path, entry);
+    }
+    const node: DirectoryNode = { type: 'entries', entries: within.map(stored) };
+    this.#nodes.set(digest, node);
+    return node;
   };
-  return (path) => resolveInTree('' as Digest, byteString(path), read);
+
+  /** Returns what was found at a path by reading. */
+  entryAt(path: ByteString): ListedEntry | undefined {
+    return this.#entries.get(path);
+  }
 }
 
 function stored(entry: ListedEntry): Entry {
