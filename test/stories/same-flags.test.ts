@@ -9,7 +9,7 @@ import { KilnCommand } from '../support/kiln-command.ts';
 import { layerOf } from '../support/layer.ts';
 import { sharedPool } from '../support/pool/start-pool.ts';
 
-const pool = sharedPool(() => ({}));
+const pool = sharedPool(() => ({ env: { worker: { KILN_ENTITLEMENTS: 'network.host' } } }));
 
 interface Made {
   readonly code: number;
@@ -174,6 +174,38 @@ COPY --from=0 /sums /
   );
   expect(sums[0]).toBe(sums[1]);
   for (const bytes of [large, short]) expect(sums[0]).toContain(createHash('sha256').update(bytes).digest('hex'));
+});
+
+test('steps get the network that docker buildx build gives them, and privileges only where the operator grants them', async () => {
+  const { dirs, kiln, buildx } = await both({
+    Dockerfile: `FROM ${DEBIAN}\nRUN tail -n +3 /proc/net/dev | cut -d: -f1 | sort > /links\nFROM scratch\nCOPY --from=0 /links /\n`,
+  });
+  const linksOf = (dir: string) => readFile(join(dir, 'out/links'), 'utf8');
+  for (const mode of ['none', 'host']) {
+    const flags = [
+      '--no-cache',
+      '-o',
+      'out',
+      '--network',
+      mode,
+      ...(mode === 'host' ? ['--allow', 'network.host'] : []),
+    ];
+    expect(await buildx(...flags)).toMatchObject({ code: 0 });
+    expect(await kiln(...flags)).toMatchObject({ code: 0 });
+    expect(await linksOf(dirs.kiln), mode).toContain('lo');
+    // Other tests have links on this machine, too, but only its own network has its bridge.
+    const isHost = async (dir: string) => (await linksOf(dir)).includes('docker0');
+    expect([await isHost(dirs.kiln), await isHost(dirs.buildx)]).toEqual([mode === 'host', mode === 'host']);
+  }
+  const refused = await kiln('--allow', 'security.insecure');
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toContain(
+    'got security.insecure, expected network.host: the operator of a host grants them with KILN_ENTITLEMENTS',
+  );
+  for (const made of [await kiln('--network', 'mine'), await buildx('--network', 'mine')]) {
+    expect(made.code).not.toBe(0);
+    expect(made.stderr).toContain('network mode "mine" not supported by buildkit');
+  }
 });
 
 test.each([
