@@ -9,7 +9,7 @@ import { KilnCommand } from '../support/kiln-command.ts';
 import { layerOf } from '../support/layer.ts';
 import { sharedPool } from '../support/pool/start-pool.ts';
 
-const pool = sharedPool(() => ({}));
+const pool = sharedPool(() => ({ env: { worker: { KILN_ENTITLEMENTS: 'network.host' } } }));
 
 interface Made {
   readonly code: number;
@@ -130,13 +130,15 @@ RUN --mount=type=secret,id=token make
 test('calls print what docker buildx build prints, without building', async () => {
   const { kiln, buildx } = await both({ Dockerfile: TARGETS });
   for (const call of ['targets', 'outline', 'outline,format=json']) {
-    const expected = await buildx(`--print=${call}`, '--output=type=cacheonly');
+    const [expected, made] = await Promise.all([
+      buildx(`--print=${call}`, '--output=type=cacheonly'),
+      kiln(`--call=${call}`),
+    ]);
     expect(expected).toMatchObject({ code: 0, stdout: expect.stringMatching(/base|sweet/) });
-    expect(await kiln(`--call=${call}`), call).toMatchObject({ code: 0, stdout: expected.stdout });
+    expect(made, call).toMatchObject({ code: 0, stdout: expected.stdout });
   }
   // BuildKit checks Dockerfiles since 0.15.
-  const expected = await buildx('--print=lint', '--output=type=cacheonly');
-  const checked = await kiln('--check');
+  const [expected, checked] = await Promise.all([buildx('--print=lint', '--output=type=cacheonly'), kiln('--check')]);
   expect(checked.code).toBe(expected.code);
   if (expected.code !== 0) expect(checked.stderr).toContain('unsupported request frontend.lint');
 });
@@ -174,6 +176,37 @@ COPY --from=0 /sums /
   );
   expect(sums[0]).toBe(sums[1]);
   for (const bytes of [large, short]) expect(sums[0]).toContain(createHash('sha256').update(bytes).digest('hex'));
+});
+
+test('steps get the network that docker buildx build gives them, and privileges only where the operator grants them', async () => {
+  const { dirs, kiln, buildx } = await both({
+    Dockerfile: `FROM ${DEBIAN}\nRUN tail -n +3 /proc/net/dev | cut -d: -f1 | sort > /links\nFROM scratch\nCOPY --from=0 /links /\n`,
+  });
+  const linksOf = (dir: string) => readFile(join(dir, 'out/links'), 'utf8');
+  for (const mode of ['none', 'host']) {
+    const flags = [
+      '--no-cache',
+      '-o',
+      'out',
+      '--network',
+      mode,
+      ...(mode === 'host' ? ['--allow', 'network.host'] : []),
+    ];
+    for (const made of await Promise.all([buildx(...flags), kiln(...flags)])) expect(made).toMatchObject({ code: 0 });
+    expect(await linksOf(dirs.kiln), mode).toContain('lo');
+    // Other tests have links on this machine, too, but only its own network has its bridge.
+    const isHost = async (dir: string) => (await linksOf(dir)).includes('docker0');
+    expect([await isHost(dirs.kiln), await isHost(dirs.buildx)]).toEqual([mode === 'host', mode === 'host']);
+  }
+  const refused = await kiln('--allow', 'security.insecure');
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toContain(
+    'got security.insecure, expected network.host: the operator of a host grants them with KILN_ENTITLEMENTS',
+  );
+  for (const made of await Promise.all([kiln('--network', 'mine'), buildx('--network', 'mine')])) {
+    expect(made.code).not.toBe(0);
+    expect(made.stderr).toContain('network mode "mine" not supported by buildkit');
+  }
 });
 
 test.each([

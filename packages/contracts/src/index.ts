@@ -274,6 +274,7 @@ export {
   type ProblemCode,
   problem,
 } from './http/problem.ts';
+export { ENTITLEMENTS } from './http/run-options.ts';
 export {
   type ScheduleChange,
   type ScheduleRequest,

@@ -94,7 +94,7 @@ export class TestHost {
       ...['--config-file', path('daemon.json'), '--data-root', this.dataRoot, '--exec-root', path('exec')],
       ...['--pidfile', path('pid'), '--host', `unix://${this.socket}`, '--group', `${process.getgid?.()}`],
     ];
-    const env = { ...process.env, BUILDKIT_STEP_LOG_MAX_SIZE: '-1', BUILDKIT_STEP_LOG_MAX_SPEED: '-1' };
+    const env = { ...process.env, BUILDKIT_STEP_LOG_MAX_SIZE: '-1', BUILDKIT_STEP_LOG_MAX_SPEED: '-1', GOGC: '400' };
     const log = openSync(path('log'), 'a');
     // In its own session, because Ctrl-C is meant for the tests, which then end the hosts.
     const engine = spawn(command, args, { env, stdio: ['ignore', log, log], detached: true });

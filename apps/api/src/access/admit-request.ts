@@ -48,7 +48,14 @@ export function grantTo(request: TargetsRequest, trust: Trust, rules: readonly P
 }
 
 function grantToTarget(
-  { team, output, tags, cache, secrets }: Pick<BuildSpec, 'team' | 'output' | 'tags' | 'cache' | 'secrets'>,
+  {
+    team,
+    output,
+    tags,
+    cache,
+    secrets,
+    entitlements,
+  }: Pick<BuildSpec, 'team' | 'output' | 'tags' | 'cache' | 'secrets' | 'entitlements'>,
   at: readonly string[],
   trust: Trust,
   rules: readonly PushRule[],
@@ -57,7 +64,7 @@ function grantToTarget(
   const exported = cache?.to ?? [];
   const patterns = isPushed(output) || exported.length > 0 ? pushPatterns(rules, team) : [];
   const granted = patterns.length > 0 ? { push: true } : undefined;
-  const refusal = refusedTo(trust, { output, secrets }, granted);
+  const refusal = refusedTo(trust, { output, secrets, entitlements }, granted);
   if (refusal) throw untrusted([...at, ...refusal.field.split('.')], refusal.got, refusal.expected);
   if (granted && isPushed(output)) checkTags(tags, patterns, at);
   checkCaches(exported, patterns);

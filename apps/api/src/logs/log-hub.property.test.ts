@@ -69,7 +69,7 @@ describe('a log without gap, repeat or reordering', () => {
           await until(() => it.hub.size === 0 && it.pool.tails === 0);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 });

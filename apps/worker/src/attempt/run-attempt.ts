@@ -133,7 +133,11 @@ async function execute(
     const { trust = 'trusted' } = record;
     // The API checks this too. A build that reached the queue in another way is refused here.
     for (const target of targetSpecs(spec)) {
-      const refusal = refusedTo(trust, { output: target.spec.output, secrets: target.spec.secrets }, record.granted);
+      const refusal = refusedTo(
+        trust,
+        { output: target.spec.output, secrets: target.spec.secrets, entitlements: spec.entitlements },
+        record.granted,
+      );
       if (!refusal) continue;
       const { field, got, expected } = refusal;
       const path = [...target.at, field].join('.');

@@ -114,6 +114,17 @@ describe('workerSettings', () => {
   });
 });
 
+test('reads the privileges that an operator grants, and refuses others', () => {
+  const of = (KILN_ENTITLEMENTS: string, more = {}) => workerSettings({ ...JOIN, KILN_ENTITLEMENTS, ...more });
+  expect(trustSettings(of('network.host, security.insecure'))).toMatchObject({
+    entitlements: ['network.host', 'security.insecure'],
+  });
+  expect(trustSettings(of('none'))).not.toHaveProperty('entitlements');
+  expect(() => of('device')).toThrow('none, or network.host and security.insecure, separated by commas');
+  const restricted = { KILN_BUILD_EGRESS: 'listed,r.example.org' };
+  expect(() => of('network.host', restricted)).toThrow('none, because KILN_BUILD_EGRESS restricts builds');
+});
+
 test('trustSettings and idleSettings return the options that are set', () => {
   const frontends = ['docker.io/docker/dockerfile'];
   expect(trustSettings(workerSettings(JOIN))).toEqual({ frontends });

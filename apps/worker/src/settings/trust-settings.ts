@@ -1,4 +1,5 @@
 import type { HostBuildersOptions } from '@kiln/buildkit';
+import { ENTITLEMENTS } from '@kiln/contracts';
 import { type AllowedFrontends, ISOLATIONS, parseDuration, repositoryOf, splitReference, TRUSTS } from '@kiln/domain';
 import { wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
@@ -26,6 +27,13 @@ export const trustEnv = {
     .transform(readFrontends)
     .describe(
       'image repositories of the frontends that Dockerfiles may name (`# syntax=`), separated by commas; `none`; `any`',
+    ),
+  KILN_ENTITLEMENTS: z
+    .string()
+    .default('none')
+    .transform(readEntitlements)
+    .describe(
+      'privileges that trusted builds get if they ask for them with `--allow`: `network.host`, `security.insecure`, or both, separated by commas; `none`. A step with one can leave its sandbox',
     ),
   KILN_BUILDER_IDLE_MS: wholeNumber(0, DEFAULT_BUILDER_IDLE_MS).describe(
     'a builder without a build for this long is stopped, and keeps its caches; 0: never (driver `docker-container`)',
@@ -67,6 +75,15 @@ function readFrontends(text: string, ctx: z.RefinementCtx): AllowedFrontends {
   return z.NEVER;
 }
 
+/** Reads `none`, or entitlements separated by commas. */
+function readEntitlements(text: string, ctx: z.RefinementCtx): readonly string[] {
+  const names = text === 'none' ? [] : text.split(',').map((name) => name.trim());
+  if (names.every((name) => ENTITLEMENTS.some((known) => known === name))) return names;
+  const message = `none, or ${ENTITLEMENTS.join(' and ')}, separated by commas`;
+  ctx.addIssue({ code: 'custom', message, input: text });
+  return z.NEVER;
+}
+
 /** Reads a duration to ms. */
 function readDuration(text: string, ctx: z.RefinementCtx): number {
   const seconds = text === '0' ? 0 : parseDuration(text);
@@ -84,6 +101,8 @@ type TrustEnv = z.output<z.ZodObject<typeof trustEnv>>;
 /** Refuses budgets that leave nothing for trusted builds. If only the untrusted part is given, `HostBuilders.start` checks it. */
 export function checkTrust(env: TrustEnv, refuse: (name: keyof TrustEnv, expected: string) => void): void {
   checkBudget(env, refuse);
+  if (env.KILN_BUILD_EGRESS && env.KILN_ENTITLEMENTS.length > 0)
+    refuse('KILN_ENTITLEMENTS', 'none, because KILN_BUILD_EGRESS restricts builds, and such steps could evade that');
   const { KILN_UNTRUSTED_CACHE_BUDGET_BYTES: part } = env;
   const { cacheBudgetBytes: all = 0 } = budgetSettings(env);
   if (all > 0 && part >= all) {
@@ -102,6 +121,7 @@ export function trustSettings(
   | 'trust'
   | 'isolation'
   | 'frontends'
+  | 'entitlements'
   | 'cacheBudgetBytes'
   | 'cacheBudgetShare'
   | 'treeBudgetBytes'
@@ -115,6 +135,7 @@ export function trustSettings(
     ...(trust !== undefined && { trust }),
     ...(isolation !== undefined && { isolation }),
     frontends: env.KILN_FRONTENDS,
+    ...(env.KILN_ENTITLEMENTS.length > 0 && { entitlements: env.KILN_ENTITLEMENTS }),
     ...budgetSettings(env),
     ...(env.KILN_TREE_BUDGET_BYTES > 0 && { treeBudgetBytes: env.KILN_TREE_BUDGET_BYTES }),
     ...(part > 0 && { untrustedCacheBudgetBytes: part }),

@@ -42,6 +42,8 @@ export interface BuilderOptions {
   readonly settings?: BuilderSettings;
   /** Frontends that builds may name in addition to BuildKit's own. Default: any. */
   readonly frontends?: AllowedFrontends;
+  /** Privileges that trusted builds may ask for. Default: none. */
+  readonly entitlements?: readonly string[];
   /** What builds may reach. Default: whatever the host reaches. */
   readonly egress?: Egress;
   /** How long a build reports nothing before it is checked whether BuildKit is stuck, ms (`docker-container` driver). Default: ten minutes. */

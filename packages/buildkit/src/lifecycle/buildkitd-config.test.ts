@@ -22,6 +22,14 @@ test('limits all caches to a little more than the budget, within which Kiln evic
   });
 });
 
+test('grants the listed entitlements', () => {
+  const config = { cacheBudgetBytes: 1, frontends: 'any' as const, settings: {}, fileOf };
+  expect(parse(buildkitdConfig({ ...config, entitlements: ['network.host'] }))).toMatchObject({
+    'insecure-entitlements': ['network.host'],
+  });
+  expect(parse(buildkitdConfig(config))).not.toHaveProperty('insecure-entitlements');
+});
+
 test('allows only the listed frontends, and disables them all for an empty list', () => {
   expect(of({}, ['docker.io/docker/dockerfile', 'r.example/f']).frontend).toEqual({
     'gateway.v0': { enabled: true, allowedRepositories: ['docker.io/docker/dockerfile', 'r.example/f'] },

@@ -8,6 +8,8 @@ export interface BuildkitdConfig {
   readonly cacheBudgetBytes: number;
   /** Frontends that builds may name in addition to BuildKit's own. */
   readonly frontends: AllowedFrontends;
+  /** Privileges that builds may ask for. Default: none. */
+  readonly entitlements?: readonly string[];
   readonly settings: BuilderSettings;
   /** Where buildx finds the files with these contents or of these names. */
   readonly fileOf: { readonly pem: (text: string) => string; readonly path: (path: string) => string };
@@ -24,10 +26,17 @@ const SOURCE_KEEP_SECONDS = 48 * 3600;
  * not used for 48 h: here only sources expire, and the least recently used records are removed when the limit is reached.
  * @throws InvalidConfig if the additional configuration sets what `settings` set
  */
-export function buildkitdConfig({ cacheBudgetBytes, frontends, settings, fileOf }: BuildkitdConfig): string {
+export function buildkitdConfig({
+  cacheBudgetBytes,
+  frontends,
+  entitlements = [],
+  settings,
+  fileOf,
+}: BuildkitdConfig): string {
   const cap = Math.floor(cacheBudgetBytes * NET);
   const { registries = {}, dns, maxParallelism, limits, config } = settings;
   const own: TomlTable = {
+    ...(entitlements.length > 0 && { 'insecure-entitlements': [...entitlements] }),
     worker: {
       oci: {
         gc: true,

@@ -68,6 +68,7 @@ export async function prepareBuilder(host: BuilderHost, driver: DriverName): Pro
   const config = buildkitdConfig({
     cacheBudgetBytes: await configuredBudget(options),
     frontends: options.frontends ?? 'any',
+    entitlements: entitlementsOf(options),
     settings,
     fileOf: { pem: (text) => files.pem(text), path: (path) => files.path(path) },
   });
@@ -101,6 +102,11 @@ async function createBuilder(host: BuilderHost, name: string, configFile: string
   await removeContainer(engine, containerOf(name));
   await create(host, name, configFile, BUILDX);
   options.log.info({ builder: name, image: options.buildkitImage }, 'builder created');
+}
+
+/** Returns the privileges that a builder's builds may ask for. */
+export function entitlementsOf({ trust = 'trusted', entitlements = [] }: BuilderOptions): readonly string[] {
+  return trust === 'trusted' ? entitlements : [];
 }
 
 /** A command of buildx, and the variables before it. */

@@ -22,7 +22,7 @@ import { WorkingTrees } from '../trees/working-trees.ts';
 import { BuilderEgress } from './builder-egress.ts';
 import { containerOf, domainOf, toolContainerName } from './builder-names.ts';
 import type { BuilderInfo, BuilderOptions } from './builder-options.ts';
-import { type BuilderHost, chooseDriver, prepareBuilder } from './buildx-builder.ts';
+import { type BuilderHost, chooseDriver, entitlementsOf, prepareBuilder } from './buildx-builder.ts';
 import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
 import { cacheBudget, defaultTreeBudget } from './cache-budget.ts';
 import { CertificateFiles } from './certificate-files.ts';
@@ -128,6 +128,7 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
     // buildx asks whether the driver builds for several platforms, which the engine's own BuildKit does only with its newer image store.
     attests: driver !== 'docker' || !sizesAreFloors,
     connectBuildkit,
+    entitlements: entitlementsOf(options),
     frontends: { allowed: options.frontends ?? 'any', isEnforced: enforcesFrontends(driver, buildkit) },
     dockerConfigDir: options.dockerConfigDir,
     proxy: options.settings?.proxy,

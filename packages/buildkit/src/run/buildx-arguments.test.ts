@@ -44,6 +44,8 @@ test('passes annotations, hosts, limits and stages to run again as buildx writes
       { host: 'db', ip: '10.0.0.1' },
       { host: 'six', ip: '::1' },
     ],
+    entitlements: ['network.host'],
+    networkMode: 'host',
     resources: { shmSizeBytes: 1 << 27, ulimits: [{ name: 'nofile', soft: 100, hard: -1 }] },
   };
   expect(argumentsOf(options).slice(6, -1)).toEqual([
@@ -53,6 +55,8 @@ test('passes annotations, hosts, limits and stages to run again as buildx writes
     '--no-cache-filter=test',
     '--add-host=db:10.0.0.1',
     '--add-host=six:::1',
+    '--allow=network.host',
+    '--network=host',
     '--output=type=cacheonly',
     '--shm-size=134217728',
     '--ulimit=nofile=100:-1',

@@ -92,6 +92,8 @@ export function buildxArguments(invocation: BuildxInvocation): string[] {
       '--add-host',
       spec.extraHosts?.map(({ host, ip }) => `${host}:${ip}`),
     ),
+    ...each('--allow', spec.entitlements),
+    ...optional('--network', spec.networkMode),
     ...cacheFlags,
     ...(spec.pull ? ['--pull'] : []),
     ...secrets.map((place) =>

@@ -28,6 +28,7 @@ import { packOutputs } from './pack-outputs.ts';
 import { prepareContext } from './prepare-context.ts';
 import { pushAgain } from './push-again.ts';
 import { RecordSink } from './record-sink.ts';
+import { refusedEntitlements } from './refused-entitlements.ts';
 import { runBuildx } from './run-buildx.ts';
 import { RunFiles } from './run-files.ts';
 import type { RunHost } from './run-host.ts';
@@ -42,6 +43,8 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const { spec } = request;
   const artifacts = spec.call ? 1 : targetSpecs(spec).flatMap((target) => artifactsOf(target.spec.output)).length;
   if (artifacts > 0 && !request.artifact) throw new Error('output artifact requested, but request.artifact is missing');
+  const ungranted = refusedEntitlements(host, spec);
+  if (ungranted) return { end: 'failed', failure: ungranted };
   if (signal.aborted) return neverStarted(stopCause(signal.reason), spec);
   const laps = new Laps<'contextMs' | 'filesMs' | 'buildxMs' | 'outcomeMs'>();
   using halt = new Halt(signal, spec.timeoutSeconds * 1000);

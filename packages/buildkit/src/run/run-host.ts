@@ -29,6 +29,8 @@ export interface RunHost {
   readonly connectBuildkit: ConnectBuildkit;
   /** Frontends that builds may name, and whether BuildKit itself enforces them. */
   readonly frontends: { readonly allowed: AllowedFrontends; readonly isEnforced: boolean };
+  /** Privileges that builds may ask for. */
+  readonly entitlements: readonly string[];
   /** Directory of the host's own registry logins. */
   readonly dockerConfigDir?: string | undefined;
   /** Proxy of the builds' steps. */

@@ -1,4 +1,4 @@
-import { chown, mkdir, rm } from 'node:fs/promises';
+import { chown, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type FileContent, MerkleSource, type TreeSource } from '@kiln/trees';
 import type { TestTree } from '@kiln/trees/testing';
@@ -148,6 +148,23 @@ test('is never built from what a worker left that died while it brought a named 
   }
   expect(steps).toBeGreaterThan(6);
 }, 120_000);
+
+test('keeps different contexts of one name apart, which the targets of a build may have', async () => {
+  const trees = await worker(newDir());
+  const sourceOf = (tree: TestTree) =>
+    new MerkleSource(stored.put(tree), stored, { spoolFile: join(scratchDir, `spool-${spools++}`) });
+  const signal = AbortSignal.timeout(60_000);
+  const request = { source: sourceOf(ONE), times: undefined, dockerfile: 'Dockerfile' };
+  await using leased = await trees.acquire({ domain: 'd', repo: 'r', namespace: 'n' }, request);
+  await leased.bring(signal);
+  const paths: string[] = [];
+  for (const content of ['1', '2', '1', '3'])
+    paths.push(await leased.bringNamed('lib', { source: sourceOf({ content }), times: undefined }, signal));
+  expect(paths[2]).toBe(paths[0]);
+  expect(new Set(paths).size).toBe(3);
+  const read = paths.map(async (path) => await readFile(join(path, 'content'), 'utf8'));
+  expect(await Promise.all(read)).toEqual(['1', '2', '1', '3']);
+});
 
 test('counts named contexts, and removes them with the tree', async () => {
   const dir = newDir();

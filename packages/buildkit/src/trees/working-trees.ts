@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Logger } from '../engine/logger.ts';
 import { EntryMemory } from './entry-memory.ts';
 import { domainDir, type FoundPart, findOldTimes, findTrees, repoDir, timesDir } from './find-trees.ts';
-import { NamedTrees } from './named-trees.ts';
+import { type BroughtPart, NamedTrees } from './named-trees.ts';
 import { TimeLedger } from './time-ledger.ts';
 import type { BudgetedTree, TreeBudget, TreeHolder } from './tree-budget.ts';
 import { keepTreeUser, takeTreeUser } from './tree-users.ts';
@@ -40,7 +40,11 @@ export interface LeasedTree extends AsyncDisposable {
   readonly nodeId: string;
   /** @throws as `WorkingTree.bring` */
   bring(signal: AbortSignal): Promise<BroughtTree>;
-  /** Brings a named context to what the build needs, after `bring`; returns its absolute path. @throws as `WorkingTree.bring` */
+  /**
+   * Brings a named context to what the build needs, after `bring`; returns its absolute path. Targets of a build may have different contexts of one name: each has a
+   * place of its own.
+   * @throws as `WorkingTree.bring`
+   */
   bringNamed(name: string, request: NamedRequest, signal: AbortSignal): Promise<string>;
 }
 
@@ -90,18 +94,24 @@ export class WorkingTrees implements TreeHolder {
     this.#busy.add(tree);
     const ledger = this.#ledger(owner);
     const running = new DisposableStack();
-    const nodeIds: string[] = [];
+    const parts = new Map<string, { readonly id: string } & BroughtPart>();
     return {
       uid: tree.uid,
       get nodeId() {
-        return nodeOf([tree.nodeId, ...nodeIds]);
+        return nodeOf([tree.nodeId, ...[...parts.values()].map((part) => part.nodeId)]);
       },
       bring: (signal) => tree.bring(request, ledger, running, signal),
       bringNamed: async (name, named, signal) => {
-        const own = this.#ledger({ ...owner, namespace: `${owner.namespace} context ${name}` });
-        const { path, nodeId } = await this.#namedOf(tree).bring(name, named, own, running, signal);
-        nodeIds.push(nodeId);
-        return path;
+        const id = treeId(named);
+        let place = name;
+        // No name of a context has a space.
+        for (let n = 2; parts.has(place) && parts.get(place)?.id !== id; n += 1) place = `${name} ${n}`;
+        const known = parts.get(place);
+        if (known) return known.path;
+        const own = this.#ledger({ ...owner, namespace: `${owner.namespace} context ${place}` });
+        const part = await this.#namedOf(tree).bring(place, named, own, running, signal);
+        parts.set(place, { id, ...part });
+        return part.path;
       },
       [Symbol.asyncDispose]: async () => {
         running.dispose();

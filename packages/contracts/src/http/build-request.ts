@@ -9,7 +9,7 @@ import { MTIME_MODES, NAMESPACE_ARG, SUPERSEDE_MODES } from './constants.ts';
 import { contextDigest, relativePath, secretName, tagReference, teamName } from './fields.ts';
 import { hostLabels } from './host-labels.ts';
 import { outputConflicts, outputSpec } from './output-spec.ts';
-import { annotations, call, extraHosts, noCacheFilter, runLimits } from './run-options.ts';
+import { annotations, call, entitlements, extraHosts, networkMode, noCacheFilter, runLimits } from './run-options.ts';
 
 export const uploadSource = z
   .strictObject({
@@ -96,6 +96,8 @@ const oneTarget = z
     tags: z.array(tagReference).max(64).default([]),
     output: outputSpec.default({ type: 'none' }),
     call,
+    entitlements,
+    networkMode,
     annotations,
     noCache: z.boolean().default(false),
     noCacheFilter,
@@ -177,6 +179,10 @@ const oneTarget = z
     }
     for (const { path, expected: message, input } of outputConflicts(request))
       ctx.addIssue({ code: 'custom', path, message, input });
+    if (request.networkMode === 'host' && !request.entitlements?.includes('network.host')) {
+      const message = '"network.host", because networkMode is host';
+      ctx.addIssue({ code: 'custom', path: ['entitlements'], message, input: request.entitlements });
+    }
     if (request.call && request.output.type !== 'none') {
       const message = '"none", because call is given, which builds nothing';
       ctx.addIssue({ code: 'custom', path: ['output', 'type'], message, input: request.output.type });
@@ -258,6 +264,11 @@ const bake = z
 export const buildRequest = oneTarget
   .safeExtend({ bake })
   .superRefine((request, ctx) => {
+    if (request.bake && (request.entitlements?.length || request.networkMode)) {
+      const path = [request.networkMode ? 'networkMode' : 'entitlements'];
+      const message = 'it to be absent, because linked targets have neither network modes nor entitlements';
+      ctx.addIssue({ code: 'custom', path, message, input: request.networkMode ?? request.entitlements });
+    }
     for (const { path, expected, input } of bakeFaults(request)) {
       ctx.addIssue({ code: 'custom', path: [...path], message: expected, input });
     }

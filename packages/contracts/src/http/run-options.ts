@@ -75,6 +75,19 @@ export const call = z
       'Evaluates the Dockerfile instead of building it, as `docker buildx build --call` does: `check` it, list the arguments and secrets of the target (`outline`), or the `targets`. The artifact is what buildx prints. Needs `output.type` `none`.',
   });
 
+/** Privileges of RUN steps that BuildKit grants only if it is asked to (`RUN --network=host`, `RUN --security=insecure`). */
+export const ENTITLEMENTS = ['network.host', 'security.insecure'] as const;
+
+export const entitlements = z.array(z.enum(ENTITLEMENTS)).max(ENTITLEMENTS.length).optional().meta({
+  description:
+    'Privileges that RUN steps may ask for. Only for trusted builds, on hosts whose operator grants them (`KILN_ENTITLEMENTS`).',
+});
+
+export const networkMode = z.enum(['none', 'host']).optional().meta({
+  description:
+    'Network of all RUN steps: `none`, or the `host`’s, which needs the entitlement `network.host`. Default: BuildKit’s.',
+});
+
 const limit = z.int().min(-1);
 
 /** Limits of RUN containers that every buildx supports. */

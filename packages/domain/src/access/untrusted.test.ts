@@ -16,6 +16,7 @@ describe('refusedTo', () => {
     [wanted('push'), { secrets: ['b'] }, 'output.type'],
     [wanted('load'), { push: true }, 'output.type'],
     [several('artifact', 'push'), {}, 'output.type'],
+    [{ ...wanted('none'), entitlements: ['network.host'] }, { push: true }, 'entitlements'],
     [several('push', 'load'), { push: true }, 'output.type'],
   ] as const)('with %j and %j granted refuses %s', (request, granted, field) => {
     expect(refusedTo('untrusted', request, granted)?.field).toBe(field);

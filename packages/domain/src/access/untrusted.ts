@@ -24,19 +24,25 @@ export interface Granted {
 export interface Wanted {
   readonly output: AnyOutput;
   readonly secrets: readonly string[];
+  readonly entitlements?: readonly string[] | undefined;
 }
 
 export interface Refusal {
-  readonly field: 'secrets' | 'output.type';
+  readonly field: 'secrets' | 'output.type' | 'entitlements';
   readonly got: string;
   readonly expected: string;
 }
 
 /** Returns why a build of this class may not have what it asks for; undefined if it may. */
-export function refusedTo(trust: Trust, { output, secrets }: Wanted, granted: Granted = {}): Refusal | undefined {
+export function refusedTo(
+  trust: Trust,
+  { output, secrets, entitlements = [] }: Wanted,
+  granted: Granted = {},
+): Refusal | undefined {
   if (trust === 'trusted') return undefined;
   const withheld = secrets.filter((id) => !granted.secrets?.includes(id));
   if (withheld.length > 0) return { field: 'secrets', got: withheld.join(', '), expected: 'none' };
+  if (entitlements.length > 0) return { field: 'entitlements', got: entitlements.join(', '), expected: 'none' };
   const refused = outputTypes(output).find((type) => type === 'load' || (type === 'push' && !granted.push));
   if (refused !== undefined)
     return { field: 'output.type', got: JSON.stringify(refused), expected: '"none" or "artifact"' };

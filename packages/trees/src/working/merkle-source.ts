@@ -10,6 +10,7 @@ import type { FileContent, ListedEntry, ListedFile, Listing, TreeSource } from '
 
 /** Most objects that are asked for at once. */
 const MAX_WANTED = 2_048;
+const SLASH = 0x2f;
 /** How much of the small files that came with their directories is kept in memory; the rest goes to the disk. */
 const MEMORY_BYTES = 8 * 1024 * 1024;
 
@@ -191,10 +192,16 @@ function rangesOf(known: Listing): Map<string, Range> {
     const last = open.pop();
     if (last) ranges.set(last.id, { path: last.path, from: last.from, to });
   };
-  for (const [i, entry] of known.entries()) {
-    for (let top = open.at(-1); top && !entry.path.startsWith(`${top.path}/`); top = open.at(-1)) close(i);
+  for (let i = 0; i < known.length; i += 1) {
+    const entry = known[i] as ListedEntry;
+    for (let top = open.at(-1); top && !isBelow(entry.path, top.path); top = open.at(-1)) close(i);
     if (entry.type === 'directory') open.push({ path: entry.path, id: entry.contentId, from: i + 1 });
   }
   while (open.length > 0) close(known.length);
   return ranges;
+}
+
+/** Makes no text of its own: this is asked for every entry of a listing. */
+function isBelow(path: ByteString, directory: ByteString): boolean {
+  return path.charCodeAt(directory.length) === SLASH && path.startsWith(directory);
 }

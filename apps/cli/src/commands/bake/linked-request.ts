@@ -24,6 +24,11 @@ export function checkLinked(targets: Targets): void {
     );
   const called = targets.find(({ prepared }) => prepared.request.call);
   if (called) throw new UsageError(`target ${called.target.name}: call is not supported for linked targets`);
+  const privileged = targets.find(({ prepared: { request } }) => request.entitlements || request.networkMode);
+  if (privileged)
+    throw new UsageError(
+      `target ${privileged.target.name}: network and entitlements are not supported for linked targets`,
+    );
   const piping = targets.filter(({ prepared }) => prepared.plan.destinations?.some(({ type }) => type === 'stdout'));
   if (piping.length > 1)
     throw new UsageError(
@@ -49,7 +54,7 @@ export function linkedWarnings([own, ...others]: Targets): string[] {
 export async function linkedRequest(targets: Targets, deps: SendNamedDeps): Promise<BuildRequestInput> {
   const [own, ...others] = targets;
   const secrets = new SharedSecrets();
-  const ownSecrets = secrets.add(own.prepared.request.secrets);
+  const ownSecrets = secrets.add(own.prepared.request);
   const made: Record<string, Input> = {};
   for (const { target, prepared } of others) {
     const { request, source, contexts } = prepared;
@@ -58,7 +63,7 @@ export async function linkedRequest(targets: Targets, deps: SendNamedDeps): Prom
       ...targetFields(request),
       source: source.context ? await sentSource(target.name, prepared, deps) : request.source,
       ...(Object.keys(named).length > 0 && { buildContexts: named }),
-      ...optional('secrets', secrets.add(request.secrets)),
+      ...optional('secrets', secrets.add(request)),
     };
   }
   const { request } = own.prepared;
@@ -73,6 +78,7 @@ export async function linkedRequest(targets: Targets, deps: SendNamedDeps): Prom
   return {
     ...request,
     secrets: secrets.values,
+    ...(secrets.binary.size > 0 && { binarySecrets: [...secrets.binary] }),
     ...(logins.size > 0 && { registryLogins: [...logins.values()] }),
     ...(from.length > 0 && { cache: { ...request.cache, from } }),
     ...(Object.keys(own.target.links).length > 0 && { buildContexts: linkedContexts(own.target) }),
@@ -120,18 +126,23 @@ function optional<K extends string, T>(key: K, value: T | undefined): { [key in 
 /** The secrets of all targets of a build. Targets may have different values under the same id. */
 class SharedSecrets {
   readonly values: Record<string, string> = {};
+  /** Ids of those that are in base64. */
+  readonly binary = new Set<string>();
 
   /** Adds those of a target. Returns its ids with those in the build; undefined if it has none. */
-  add(secrets: Readonly<Record<string, string>> = {}): Record<string, string> | undefined {
-    const entries = Object.entries(secrets).map(([id, value]) => [id, this.#idFor(id, value)] as const);
+  add({ secrets = {}, binarySecrets = [] }: Pick<BuildRequestInput, 'secrets' | 'binarySecrets'>) {
+    const entries = Object.entries(secrets).map(
+      ([id, value]) => [id, this.#idFor(id, value, binarySecrets.includes(id))] as const,
+    );
     return entries.length === 0 ? undefined : Object.fromEntries(entries);
   }
 
-  #idFor(id: string, value: string): string {
+  #idFor(id: string, value: string, isBinary: boolean): string {
     for (let i = 1; ; i += 1) {
       const name = i === 1 ? id : `${id}.${i}`;
+      if (this.values[name] === undefined && isBinary) this.binary.add(name);
       this.values[name] ??= value;
-      if (this.values[name] === value) return name;
+      if (this.values[name] === value && this.binary.has(name) === isBinary) return name;
     }
   }
 }

@@ -62,8 +62,8 @@ export async function runBake({ flags, operands, io }: LocalInvocation<typeof BA
     joined.end(isWhole ? 'succeeded' : 'failed');
     for (const { targets, build, model } of baked)
       if (build.state !== 'succeeded') io.err.write(`\n${heading(targets)}:\n${failureSummary(build, model, io.err)}`);
-    await writeResults(baked, flags, client, io);
-    const codes = baked.map(({ build }) => outcomeCode(build, interruption.requested));
+    const found = await writeResults(baked, flags, client, io);
+    const codes = [...baked.map(({ build }) => outcomeCode(build, interruption.requested)), ...found];
     return codes.find((code) => code !== EXIT.ok) ?? EXIT.ok;
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
@@ -174,21 +174,25 @@ async function cancelAll(builds: readonly BuildView[], client: KilnClient, joine
   await Promise.allSettled(builds.map(({ id }) => client.cancel(id)));
 }
 
-/** Fetches the files of the targets that were built, and writes the metadata if all of them were, as buildx does. */
+/**
+ * Fetches the files of the targets that were built, and writes the metadata if all of them were, as buildx does. Returns exit codes: that of a check
+ * with warnings isn't 0.
+ */
 async function writeResults(
   baked: readonly Baked[],
   { 'metadata-file': file }: BakeFlagValues,
   client: KilnClient,
   io: Io,
-): Promise<void> {
+): Promise<number[]> {
+  const codes: number[] = [];
   const built = baked.filter(({ build }) => build.state === 'succeeded');
   for (const { targets, build } of built) {
     const [own, ...others] = targets;
     const destinations = targets.flatMap(({ prepared }) => prepared.plan.destinations ?? []);
-    if (others.length === 0) await fetchResult(client, build, own.prepared.plan, io);
+    if (others.length === 0) codes.push(await fetchResult(client, build, own.prepared.plan, io));
     else if (destinations.length > 0) await fetchResult(client, build, { destinations }, io);
   }
-  if (file === undefined || built.length < baked.length) return;
+  if (file === undefined || built.length < baked.length) return codes;
   const all = Object.fromEntries(
     built.flatMap(({ targets, build }) =>
       targets.map(
@@ -198,6 +202,7 @@ async function writeResults(
     ),
   );
   await writeFile(resolve(io.cwd, file), `${JSON.stringify(all, null, 2)}\n`);
+  return codes;
 }
 
 /** Returns the flags that change the definition, for buildx. */

@@ -62,6 +62,8 @@ export const createCommand = clientCommand(
       'no-cache-filter': DOCKER_FLAGS['no-cache-filter'],
       'shm-size': DOCKER_FLAGS['shm-size'],
       'add-host': DOCKER_FLAGS['add-host'],
+      network: DOCKER_FLAGS.network,
+      allow: DOCKER_FLAGS.allow,
       ...{ ref, team, priority, timeout, cpus, weight, dedupe, supersede },
       'stored-secret': KILN_FLAGS['stored-secret'],
       mtimes: KILN_FLAGS.mtimes,

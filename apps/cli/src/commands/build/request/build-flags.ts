@@ -77,6 +77,16 @@ export const DOCKER_FLAGS = {
     help: 'Resource limit of processes in RUN steps, such as nofile=1024:2048 (repeatable)',
   },
   'add-host': { kind: 'list', value: 'HOST:IP', help: 'Address of a host name in RUN steps (repeatable)' },
+  network: {
+    kind: 'text',
+    value: 'MODE',
+    help: 'Network of RUN steps: default, none, or host where the operator grants network.host',
+  },
+  allow: {
+    kind: 'list',
+    value: 'ENTITLEMENT',
+    help: 'Privilege that RUN steps may ask for, where the operator grants it: network.host or security.insecure (repeatable)',
+  },
   'metadata-file': { kind: 'text', value: 'FILE', help: "Write the build's metadata to a file, as JSON" },
   iidfile: { kind: 'text', value: 'FILE', help: "Write the image's ID to a file" },
   progress: {
@@ -192,10 +202,6 @@ export const IGNORED_FLAGS = {
 
 /** Flags of buildx that Kiln doesn't support and that affect the result. They are refused. */
 export const REFUSED_FLAGS = {
-  allow: {
-    kind: 'list',
-    why: 'hosts grant no entitlements; RUN steps that need privileges belong into a job of their own',
-  },
   'cpu-period': { kind: 'text', why: LIMITS },
   'cpu-quota': { kind: 'text', why: LIMITS },
   'cpu-shares': { kind: 'text', why: LIMITS },
@@ -203,11 +209,6 @@ export const REFUSED_FLAGS = {
   'cpuset-mems': { kind: 'text', why: LIMITS },
   isolation: { kind: 'text', harmless: ['default', ''], why: 'hosts run Linux, which has only the default' },
   'memory-swap': { kind: 'text', why: LIMITS },
-  network: {
-    kind: 'text',
-    harmless: ['default', ''],
-    why: 'the operator of a host sets the network of its builders; a step without network is RUN --network=none',
-  },
   policy: {
     kind: 'list',
     why: 'hosts evaluate no policies; the operator sets which registries and frontends are allowed',

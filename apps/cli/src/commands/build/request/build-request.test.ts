@@ -145,6 +145,25 @@ describe('buildRequestOf', () => {
   });
 });
 
+describe('--network and --allow', () => {
+  it.each([
+    [['--network', 'default'], {}],
+    [['--network', 'none'], { networkMode: 'none' }],
+    [['--network', 'host'], { networkMode: 'host', entitlements: ['network.host'] }],
+    [['--allow', 'security.insecure,network.host'], { entitlements: ['security.insecure', 'network.host'] }],
+  ])('turn %j into %j', (args, expected) => {
+    const { networkMode, entitlements } = buildRequest.parse(requestOf(...args));
+    expect({ networkMode, entitlements }).toEqual({ networkMode: undefined, entitlements: undefined, ...expected });
+  });
+
+  it.each([
+    [['--network', 'bridge'], 'network mode "bridge" not supported by buildkit'],
+    [['--allow', 'all'], '--allow: got "all", expected network.host, security.insecure'],
+  ])('refuse %j', (args, message) => {
+    expect(() => requestOf(...args)).toThrow(message);
+  });
+});
+
 describe('planOutput', () => {
   const plan = (...args: string[]) => planOutput(parseFlags(args, TABLE).flags);
   const files = (destination: object, output: object = {}) => ({
@@ -354,7 +373,7 @@ describe('buildxWarnings', () => {
 
   it('warns of each flag that is ignored', () => {
     expect(warn('--builder', 'b', '--rm')).toHaveLength(2);
-    expect(warn('--network=default', '--squash=false', '--tag', 'x')).toEqual([]);
+    expect(warn('--isolation=default', '--squash=false', '--tag', 'x')).toEqual([]);
   });
 
   it.each([
@@ -364,7 +383,7 @@ describe('buildxWarnings', () => {
     expect(() => warn(...args)).toThrow(`${args[0]} is not supported: ${why}`);
   });
 
-  it.each([['--ssh', 'default'], ['--network', 'host'], ['--allow', 'network.host'], ['--squash']])(
+  it.each([['--ssh', 'default'], ['--cpu-shares', '1'], ['--squash']])(
     'refuses %s, which would change the result',
     (...args) => {
       expect(() => warn(...args)).toThrow(`${args[0]} is not supported`);

@@ -5,7 +5,7 @@ import type { FlagValues } from '../../../framework/flags.ts';
 import type { DOCKER_FLAGS, KILN_FLAGS } from './build-flags.ts';
 import { cacheOf } from './cache-flags.ts';
 import type { OutputPlan } from './output-flag.ts';
-import { extraHosts, stages, ulimits } from './run-flags.ts';
+import { extraHosts, privileges, stages, ulimits } from './run-flags.ts';
 import type { ReadSecrets } from './secret-flag.ts';
 import { attestation, attestFlag, buildArgs, durationSeconds, labels, memoryBytes, platforms } from './values.ts';
 
@@ -52,6 +52,7 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
     noCache: flags['no-cache'] ?? false,
     ...(flags['no-cache-filter'].length > 0 && { noCacheFilter: stages(flags['no-cache-filter']) }),
     ...(flags['add-host'].length > 0 && { extraHosts: extraHosts(flags['add-host']) }),
+    ...privileges(flags),
     pull: flags.pull ?? false,
     ...(cache && { cache }),
     ...(flags.timeout !== undefined && { timeoutSeconds: durationSeconds('--timeout', flags.timeout) }),

@@ -1,5 +1,5 @@
-import type { BuildRequestInput } from '@kiln/contracts';
-import { badFlag } from '../../../framework/flag-values.ts';
+import { type BuildRequestInput, ENTITLEMENTS } from '@kiln/contracts';
+import { badFlag, listOf } from '../../../framework/flag-values.ts';
 import { UsageError } from '../../../io/errors.ts';
 
 type ExtraHosts = NonNullable<BuildRequestInput['extraHosts']>;
@@ -34,4 +34,22 @@ export function ulimits(flags: readonly string[]): Ulimits {
 /** Parses names of stages, repeated or with commas. */
 export function stages(flags: readonly string[]): string[] {
   return [...new Set(flags.flatMap((flag) => flag.split(',')).filter((name) => name !== ''))];
+}
+
+/** Reads `--network` and `--allow`, like buildx: the host's network brings its entitlement. @throws UsageError */
+export function privileges(flags: {
+  readonly network: string | undefined;
+  readonly allow: readonly string[];
+}): Pick<BuildRequestInput, 'networkMode' | 'entitlements'> {
+  const { network: mode = 'default', allow } = flags;
+  const asked = listOf('--allow', allow, ENTITLEMENTS);
+  if (mode === 'host') return { networkMode: mode, entitlements: [...new Set([...asked, 'network.host' as const])] };
+  if (mode !== 'none' && mode !== 'default' && mode !== '')
+    throw new UsageError(
+      `--network: network mode ${JSON.stringify(mode)} not supported by buildkit; expected default, none or host`,
+    );
+  return {
+    ...(mode === 'none' && { networkMode: mode }),
+    ...(asked.length > 0 && { entitlements: [...new Set(asked)] }),
+  };
 }
