@@ -201,6 +201,7 @@ export {
   retryRequest,
 } from './http/client-logins.ts';
 export {
+  ENTITLEMENTS,
   MAX_CLIENT_LOGINS,
   MAX_SECRET_BYTES,
   MAX_TREE_DIGESTS,
@@ -210,6 +211,7 @@ export {
   SUPERSEDE_MODES,
   TREE_PARTS_TYPE,
 } from './http/constants.ts';
+export { isExportOption } from './http/export-options.ts';
 export {
   buildId,
   contextDigest,
@@ -254,16 +256,8 @@ export {
   type OwnLimits,
   ownLimits,
 } from './http/limits.ts';
-export {
-  type ArtifactOutput,
-  artifactsOf,
-  isExportOption,
-  type OutputSpec,
-  outputSpec,
-  outputsOf,
-  pushedNames,
-  type SingleOutput,
-} from './http/output-spec.ts';
+export { type ArtifactOutput, type OutputSpec, outputSpec, type SingleOutput } from './http/output-spec.ts';
+export { artifactsOf, outputsOf, pushedNames } from './http/outputs-of.ts';
 export {
   type FieldProblem,
   fieldPath,
@@ -274,7 +268,6 @@ export {
   type ProblemCode,
   problem,
 } from './http/problem.ts';
-export { ENTITLEMENTS } from './http/run-options.ts';
 export {
   type ScheduleChange,
   type ScheduleRequest,

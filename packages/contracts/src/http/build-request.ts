@@ -8,7 +8,8 @@ import { clientLogins, clientLoginsView } from './client-logins.ts';
 import { MTIME_MODES, NAMESPACE_ARG, SUPERSEDE_MODES } from './constants.ts';
 import { contextDigest, relativePath, secretName, tagReference, teamName } from './fields.ts';
 import { hostLabels } from './host-labels.ts';
-import { outputConflicts, outputSpec } from './output-spec.ts';
+import { outputSpec } from './output-spec.ts';
+import { outputConflicts } from './outputs-of.ts';
 import { annotations, call, entitlements, extraHosts, networkMode, noCacheFilter, runLimits } from './run-options.ts';
 
 export const uploadSource = z

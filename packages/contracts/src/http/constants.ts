@@ -23,3 +23,6 @@ export const MAX_TREE_DIGESTS = 4_096;
 
 /** Which modification times the files of a context get. */
 export const MTIME_MODES = ['stable', 'submitted'] as const;
+
+/** Privileges of RUN steps that BuildKit grants only if it is asked to (`RUN --network=host`, `RUN --security=insecure`). */
+export const ENTITLEMENTS = ['network.host', 'security.insecure'] as const;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ENTITLEMENTS } from './constants.ts';
 
 // Options that are passed to buildx as they are. All are optional, so that requests without them stay what they were for older workers.
 
@@ -74,9 +75,6 @@ export const call = z
     description:
       'Evaluates the Dockerfile instead of building it, as `docker buildx build --call` does: `check` it, list the arguments and secrets of the target (`outline`), or the `targets`. The artifact is what buildx prints. Needs `output.type` `none`.',
   });
-
-/** Privileges of RUN steps that BuildKit grants only if it is asked to (`RUN --network=host`, `RUN --security=insecure`). */
-export const ENTITLEMENTS = ['network.host', 'security.insecure'] as const;
 
 export const entitlements = z.array(z.enum(ENTITLEMENTS)).max(ENTITLEMENTS.length).optional().meta({
   description:

@@ -1,6 +1,6 @@
 import { type UploadedContext, uploadedContexts } from './build-contexts.ts';
 import type { BuildSpec } from './build-request.ts';
-import { pushedNames } from './output-spec.ts';
+import { pushedNames } from './outputs-of.ts';
 
 /** One target of a build, as a build of its own would be. */
 export interface TargetSpec {
