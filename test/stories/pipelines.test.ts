@@ -188,6 +188,17 @@ const PIPELINES: Record<string, Pipeline> = {
         secrets(registry),
       ),
   },
+  'a bake file with linked targets': {
+    file: 'bake.sh',
+    line: ['docker buildx bake', 'kiln bake'],
+    images: [`bake/web:${VERSION}`, `bake/app:${VERSION}-runtime`, `bake/app:${VERSION}-worker`],
+    async run(job, registry) {
+      await job.run('./bake.sh', { ...secrets(registry), VERSION });
+      const metadata = JSON.parse(await job.read('bake-metadata.json'));
+      const digest = { 'containerimage.digest': expect.stringMatching(/^sha256:[0-9a-f]{64}$/) };
+      expect(metadata).toMatchObject({ web: digest, 'app-runtime': digest, 'app-worker': digest });
+    },
+  },
   'a Compose file with two services': {
     file: 'compose.sh',
     line: ['docker compose build', 'kiln compose build'],
