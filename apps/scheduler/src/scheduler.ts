@@ -135,7 +135,7 @@ class Scheduler implements RunningScheduler {
     this.#subscription = this.#deps.events.subscribe((event) => {
       if (this.#token === undefined) return;
       this.#events.push(event);
-      if (event.type === 'task') this.#seeding?.note();
+      if (event.type === 'task') this.#seeding?.note(event.id);
       this.#scheduleEvents();
     });
     this.#enqueue(() => this.#tick());

@@ -2,6 +2,7 @@ import type { HostTask } from '@kiln/contracts';
 import { expect } from 'vitest';
 import { APP_CACHE, learnApp, publishCaches } from '../testing/caches.ts';
 import { type SchedulerPool, test, until } from '../testing/scheduler-pool.ts';
+import { Seeding } from './seeding.ts';
 
 const ABLE = { slots: 1, tasks: ['save', 'seed'] } as const;
 const BYTES = APP_CACHE['app//go'];
@@ -189,6 +190,24 @@ test('a drained host is told that its caches have moved at once if there is nowh
   await pool.state.hostOperations.drain('a');
   await moved('a');
   expect(await tasks(pool)).toEqual([]);
+});
+
+test('a transfer that a replaced leader ordered late counts from the moment at which it is announced', async () => {
+  const order = {
+    ...{ type: 'save', repo: 'app', domain: 'trusted', snapshot: 's' },
+    seedAfter: { task: 't2', host: 'b', repo: 'app', domain: 'trusted', bytes: 1, expectedMs: 60_000, warmth: 1 },
+  };
+  const late = { id: 't1', host: 'a', order, state: 'waiting', createdAt: 1_000 } as unknown as HostTask;
+  const pool = { isSeeding: () => true, hostsOwingSeeds: () => new Set() };
+  const view = { now: 2_000, hosts: new Map(), pool } as unknown as ConstructorParameters<typeof Seeding>[0];
+  const tasks = { list: async () => [], get: async (id: string) => (id === 't1' ? late : undefined) };
+  const seeding = new Seeding(view, { tasks } as unknown as ConstructorParameters<typeof Seeding>[1]);
+  await seeding.refresh(true);
+  await seeding.advance('token');
+  expect(seeding.owing()).toEqual(new Set());
+  seeding.note('t1');
+  await seeding.advance('token');
+  expect(seeding.owing()).toEqual(new Set(['a']));
 });
 
 test('no seed comes to a host that is drained before the caches are saved', async ({ pool }) => {

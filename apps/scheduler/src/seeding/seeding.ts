@@ -43,6 +43,8 @@ export class Seeding {
   /** Transfers of which placement was told that they are under way. */
   readonly #told = new Set<string>();
   #changed = true;
+  /** Ids of tasks that have changed since the last look. */
+  readonly #noted = new Set<string>();
   #aheadAt = 0;
   /** What seeds ahead depend on most: which hosts are drained, and how far transfers are. */
   #situation = '';
@@ -55,6 +57,7 @@ export class Seeding {
   /** Reads all tasks again. `isNew`: placement knows of no transfer yet. */
   async refresh(isNew: boolean): Promise<void> {
     if (isNew) this.#told.clear();
+    this.#noted.clear();
     const tasks = new Map((await this.#deps.tasks.list()).map((task) => [task.id, task]));
     this.#transfers.clear();
     for (const save of tasks.values()) {
@@ -64,9 +67,10 @@ export class Seeding {
     this.#changed = true;
   }
 
-  /** Notes that tasks may have changed. */
-  note(): void {
+  /** Notes that tasks may have changed. @param id of the one that has, if that is known: it may be new */
+  note(id?: string): void {
     this.#changed = true;
+    if (id !== undefined) this.#noted.add(id);
   }
 
   /** Reads the tasks of transfers under way if they may have changed, orders the seeds that are due, and tells placement. @throws NotLeader */
@@ -75,7 +79,10 @@ export class Seeding {
     if (this.#changed) {
       this.#changed = false;
       const open = [...this.#transfers.values()].filter((one) => isOpen(stageOf(one, now)));
-      await Promise.all(open.map(({ save }) => this.#read(save)));
+      // A leader that was replaced in the middle of its work may have ordered one that this one doesn't know.
+      const unknown = [...this.#noted].filter((id) => !this.#transfers.has(id));
+      this.#noted.clear();
+      await Promise.all([...open.map(({ save }) => save.id), ...unknown].map((id) => this.#read(id)));
     }
     for (const transfer of this.#transfers.values()) {
       const stage = stageOf(transfer, now);
@@ -187,9 +194,10 @@ export class Seeding {
     }
   }
 
-  async #read({ id, order }: SaveForSeed): Promise<void> {
-    const [save, seed] = await Promise.all([this.#deps.tasks.get(id), this.#deps.tasks.get(order.seedAfter.task)]);
-    if (save && isSaveForSeed(save)) this.#transfers.set(id, { save, seed });
+  async #read(id: string): Promise<void> {
+    const save = await this.#deps.tasks.get(id);
+    if (!save || !isSaveForSeed(save)) return;
+    this.#transfers.set(id, { save, seed: await this.#deps.tasks.get(save.order.seedAfter.task) });
   }
 
   /** Tells placement what has begun and what has ended. */

@@ -14,8 +14,8 @@ const TIMEOUT_SECONDS = 60;
 const MAX_OWNERS = 64;
 const MOUNT = 'exec.cachemount';
 const LAYER = 'regular';
-/** The arguments of the RUN, at the end of the description of its layer. */
-const ARGUMENTS = new RegExp(` ${KEPT}((?: \\d+:\\d+:[0-7]+)+)$`);
+/** An argument of the RUN. */
+const ARGUMENT = /^\d+:\d+:[0-7]+$/;
 
 /**
  * Keeps cache mounts with `uid=`, `gid=` or `mode=` reachable when records are pruned. BuildKit finds such a mount by the id of a record that its step "settings
@@ -83,14 +83,17 @@ export class KeptOwners {
 
 /** Returns the combinations that mounts in use have, and on which no step of `KeptOwners` depends. @param owners by `<namespace>/<id>` */
 export function missingOwners(records: readonly UsageRecord[], owners: ReadonlyMap<string, MountOwner>): MountOwner[] {
-  const kept = new Set(
-    records.flatMap(({ type, description }) =>
-      type === LAYER ? (ARGUMENTS.exec(description)?.[1] ?? '').split(' ') : [],
-    ),
-  );
+  const kept = new Set(records.flatMap(({ type, description }) => (type === LAYER ? argumentsIn(description) : [])));
   const held = new Set(records.filter(({ type }) => type === MOUNT).map(mountId));
   const used = [...owners].flatMap(([id, owner]) => (held.has(id) ? [[argumentOf(owner), owner] as const] : []));
   return [...new Map(used.slice(-MAX_OWNERS))].flatMap(([text, owner]) => (kept.has(text) ? [] : [owner]));
+}
+
+/** Returns the arguments of the RUN, which are at the end of the description of its layer. */
+function argumentsIn(description: string): string[] {
+  const at = description.lastIndexOf(` ${KEPT} `);
+  const words = at < 0 ? [] : description.slice(at + KEPT.length + 2).split(' ');
+  return words.every((word) => ARGUMENT.test(word)) ? words : [];
 }
 
 function argumentOf({ uid, gid, mode }: MountOwner): string {
