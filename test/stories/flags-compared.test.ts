@@ -149,7 +149,7 @@ test('a platform that the machine can’t run is built as far as nothing is run 
 });
 
 test('an image is the same, with its labels, and so is its id in every place where it is written', async () => {
-  const files = { Dockerfile: `FROM ${DEBIAN}\nLABEL of=file\nENV A=b\nCOPY f /f\nCMD ["cat", "/f"]\n`, f: 'f' };
+  const files = { Dockerfile: 'FROM scratch\nLABEL of=file\nENV A=b\nCOPY f /f\nCMD ["cat", "/f"]\n', f: 'f' };
   const name = `kiln-flags-${process.pid}:1`;
   const flags = ['--label', 'of=flag', '--label', 'other=a=b', '--iidfile', 'iid', '--metadata-file', 'meta.json'];
   const read = async ({ code, stdout, stderr }: Ran, cwd: string) => {

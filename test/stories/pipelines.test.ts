@@ -2,12 +2,11 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type PrivateRegistry, removeImages, startPrivateRegistry } from '@kiln/buildkit/testing';
+import { type PrivateRegistry, removeImages, smallRoot, startPrivateRegistry } from '@kiln/buildkit/testing';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { cliOfRun } from '../../apps/cli/src/testing/cli-of-run.ts';
 import { command } from '../support/command.ts';
-import { DEBIAN } from '../support/dockerfiles.ts';
 import type { Pool } from '../support/pool/pool.ts';
 import { startPool } from '../support/pool/start-pool.ts';
 
@@ -25,19 +24,23 @@ const MANIFESTS = [
 let registries: readonly [PrivateRegistry, PrivateRegistry];
 let pool: Pool;
 let dir: string;
+/** A base image of a few megabytes: each of the images is pushed as a whole. */
+const base = `kiln.local/pipelines-${process.pid}:1`;
 const pushed = new Set<string>();
 
 beforeAll(async () => {
   registries = await Promise.all([startPrivateRegistry(), startPrivateRegistry()]);
   pool = await startPool();
   dir = await mkdtemp(join(tmpdir(), 'kiln-pipelines-'));
+  await writeFile(join(dir, 'root.tar'), await smallRoot(['/bin/cp', '/usr/bin/tr']));
+  await command('docker', ['import', '--change', 'CMD ["sh"]', join(dir, 'root.tar'), base]);
   await mkdir(join(dir, 'bin'));
   const kiln = `#!/bin/sh\nexec '${process.execPath}' '${await cliOfRun()}' "$@"\n`;
   await writeFile(join(dir, 'bin/kiln'), kiln, { mode: 0o755 });
 });
 afterAll(async () => {
   await pool?.[Symbol.asyncDispose]();
-  await removeImages([...pushed]);
+  await removeImages([...pushed, base]);
   await Promise.all((registries ?? []).map((registry) => registry[Symbol.asyncDispose]()));
   await rm(dir, { recursive: true, force: true });
 });
@@ -106,7 +109,7 @@ class Job {
         ...pool.clientEnv,
         ...{ HOME: this.#home, XDG_CACHE_HOME: join(this.#home, '.cache'), NO_COLOR: '1' },
         PATH: `${join(dir, 'bin')}:${process.env.PATH}`,
-        BASE: DEBIAN,
+        BASE: base,
         ...env,
       },
     });

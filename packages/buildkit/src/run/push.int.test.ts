@@ -11,7 +11,7 @@ let registry: TestRegistry;
 const pushed: string[] = [];
 beforeAll(async () => {
   registry = await startRegistry();
-  shared = await lab({ pushRetries: { firstPauseMs: 20 } });
+  shared = await lab();
 });
 afterAll(async () => {
   await removeImages(pushed);

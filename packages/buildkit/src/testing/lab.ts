@@ -71,6 +71,7 @@ export async function labOptions(
     toolImage: IMAGES.tool,
     buildkitImage: IMAGES.buildkit,
     log: { debug() {}, info() {}, warn, error: warn },
+    pushRetries: { firstPauseMs: 20 },
     ...fields,
   };
 }
