@@ -17,6 +17,8 @@ export default defineConfig({
     // other tests left. Long time-outs cost nothing unless a test fails.
     testTimeout: 240_000,
     hookTimeout: 240_000,
+    // Default: one second, in which a busy machine doesn't do much.
+    expect: { poll: { timeout: 60_000 } },
     // The tests build for several teams on one engine.
     env: { KILN_ISOLATION: 'pool' },
     pool: 'forks',

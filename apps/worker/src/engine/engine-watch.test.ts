@@ -44,11 +44,11 @@ const run = (outcome: Outcome, signal = new AbortController().signal) =>
 test('reports once that the engine is gone, and once that it is back', async () => {
   start(5);
   engine.away = true;
-  await vi.waitFor(() => expect(told).toHaveLength(1));
+  await vi.waitFor(() => expect(told).toHaveLength(1), { timeout: 60_000 });
   const { checks } = engine;
-  await vi.waitFor(() => expect(engine.checks).toBeGreaterThan(checks));
+  await vi.waitFor(() => expect(engine.checks).toBeGreaterThan(checks), { timeout: 60_000 });
   engine.away = false;
-  await vi.waitFor(() => expect(told).toHaveLength(2));
+  await vi.waitFor(() => expect(told).toHaveLength(2), { timeout: 60_000 });
   expect(told).toEqual([false, true]);
 });
 
@@ -60,7 +60,7 @@ test('lets an attempt that failed with infrastructure end only after the pool kn
   const attempt = run(LOST).finally(() => {
     ended = true;
   });
-  await vi.waitFor(() => expect(engine.checks).toBe(1));
+  await vi.waitFor(() => expect(engine.checks).toBe(1), { timeout: 60_000 });
   await new Promise((resolve) => setImmediate(resolve));
   expect(ended).toBe(false);
   pool.resolve();

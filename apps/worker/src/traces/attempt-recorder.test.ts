@@ -89,13 +89,13 @@ describe('the record of an attempt', () => {
     await Promise.resolve();
     expect(stored).toHaveLength(0);
     first?.after(READING);
-    await vi.waitFor(() => expect(stored).toHaveLength(1));
+    await vi.waitFor(() => expect(stored).toHaveLength(1), { timeout: 60_000 });
     expect(await read()).toMatchObject({
       ...{ domain: 'd', layers: READING.layers },
       mounts: [{ id: 'n//c', beforeBytes: 3, afterBytes: 5 }],
     });
     await vi.advanceTimersByTimeAsync(12_000);
-    await vi.waitFor(() => expect(stored).toHaveLength(2));
+    await vi.waitFor(() => expect(stored).toHaveLength(2), { timeout: 60_000 });
     second?.after(READING);
     await all.close(0);
     expect(stored).toHaveLength(2);

@@ -82,7 +82,7 @@ describe('draining', () => {
     expect(await told()).toEqual(['moving', 'moving']);
     await hosts.markMoves('h1', first, 'moved', 'd2', pool.token);
     await pool.operations.uncordon('h1');
-    await vi.waitUntil(() => Date.now() > first.since);
+    await vi.waitUntil(() => Date.now() > first.since, { timeout: 60_000 });
     const second = await drain();
     expect(await told()).toEqual([undefined, undefined]);
     await hosts.markMoves('h1', first, 'moved', 'd2', pool.token);

@@ -43,6 +43,7 @@ export async function loadImage(engine: ClientEngine, env: Env, tar: AsyncIterab
   try {
     const isThere = await docker(engine, ['load', '--quiet'], env, watched());
     if (!isThere) await callEngine(engine, env, 'POST', '/images/load?quiet=1', watched());
+    if (failed) throw failed.error;
   } catch (error) {
     if (failed) throw failed.error;
     throw new UsageError(`the image could not be loaded into this machine’s engine: ${(error as Error).message}`);
@@ -68,8 +69,18 @@ async function docker(
   });
   if (!isThere) return false;
   const ended = once(child, 'close') as Promise<[code: number | null]>;
+  async function* sending(): AsyncGenerator<Uint8Array> {
+    try {
+      yield* input;
+    } catch (error) {
+      // Before its input ends, which it would take for the end of the image.
+      child.kill('SIGKILL');
+      await ended;
+      throw error;
+    }
+  }
   // A docker that has failed doesn't read the rest. What it says is the reason.
-  const sent = pipeline(Readable.from(input), child.stdin).catch(() => void child.kill());
+  const sent = pipeline(Readable.from(sending()), child.stdin).catch(() => void child.kill());
   const [[code], message] = await Promise.all([ended, text(child.stderr), sent]);
   if (code !== 0) throw new Error(message || `docker ${args[0]} ended with exit code ${code}`);
   return true;
