@@ -71,6 +71,22 @@ test('closing a connection while it reconnects rejects the commands that wait fo
   await expect(waiting).rejects.toThrow('Connection is closed.');
 });
 
+test('closing a connection before it is ready again rejects the commands that the last one did not answer', async () => {
+  await using server = await TestRedis.start();
+  const redis = connectRedis(server.url, () => {});
+  await redis.ping();
+  const unanswered = redis.blpop('none', 0);
+  await server.down('SIGKILL');
+  // The next one accepts connections, and answers nothing.
+  const path = redisOptions(server.url).path ?? '';
+  await rm(path, { force: true });
+  const silent = createServer().listen(path);
+  await vi.waitFor(() => expect(redis.status).toBe('connect'), { timeout: 60_000, interval: 1 });
+  redis.disconnect();
+  await expect(unanswered).rejects.toThrow('Connection is closed.');
+  silent.close();
+});
+
 describe('a real server', () => {
   let dir: string;
   const ports = { plain: 0, tls: 0, sentinel: 0 };

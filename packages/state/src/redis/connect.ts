@@ -66,6 +66,11 @@ const SILENCE_MS = 6_000;
 /** The same for connections used for blocking commands. BullMQ blocks for at most 10 s, Kiln for 5. */
 const BLOCKED_SILENCE_MS = 15_000;
 
+/** ioredis' own queue of commands that it sends again. */
+interface UnansweredCommands {
+  shift(): { readonly command: { reject(error: Error): void } } | undefined;
+}
+
 /** A connection whose duplicates, including those that BullMQ makes, are meant for blocking commands. */
 class PoolRedis extends Redis {
   override duplicate(override?: Partial<RedisOptions>): Redis {
@@ -77,6 +82,14 @@ class PoolRedis extends Redis {
   override disconnect(reconnect = false): void {
     if (this.status === 'reconnecting' && !reconnect) this.connect().catch(() => {});
     super.disconnect(reconnect);
+    if (!reconnect) this.#rejectUnanswered();
+  }
+
+  /** Rejects what the last connection didn't answer, and what the next one would have been sent once it is ready. */
+  #rejectUnanswered(): void {
+    const { prevCommandQueue: queue } = this as unknown as { readonly prevCommandQueue?: UnansweredCommands | null };
+    for (let next = queue?.shift(); next; next = queue?.shift())
+      next.command.reject(new Error('Connection is closed.'));
   }
 }
 
