@@ -1,8 +1,9 @@
 import { defineConfig } from 'vitest/config';
 import { LongestFirst } from './test/support/longest-first.ts';
 
-/** Files that mock modules, which would affect the other files of their process. */
+/** Files that mock modules, which would affect the other files of their process, and one whose fake clock others have been seen to affect. */
 const MOCKING = [
+  'apps/worker/src/attempt/log-writer.test.ts',
   'apps/cli/src/commands/host/wait-moved.test.ts',
   'packages/forges/src/webhook/verify.test.ts',
   'packages/buildkit/src/trees/broken-off.int.test.ts',
