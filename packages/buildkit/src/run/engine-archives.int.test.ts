@@ -20,7 +20,8 @@ test('saves an image of an engine with the classic image store so that each kind
   await writeFile(context, tar({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' }));
   const env = { ...process.env, DOCKER_HOST: `unix://${own.socket}` };
   await run('sh', ['-c', `docker buildx build --load --tag=${image} - < ${context}`], { env });
-  const names = ['1', '2'].map((tag) => `kiln.local/archived-${randomUUID()}:${tag}`);
+  const name = `kiln.local/archived-${randomUUID()}`;
+  const names = [`${name}:1`, `${name}:2`];
   onTestFinished(() => removeImages(names));
   const tagsIn = async (of: typeof engine) => (await of.listImages()).flatMap(({ RepoTags }) => RepoTags ?? []);
   expect(await tagsIn(own.engine)).toEqual([image]);
