@@ -150,6 +150,16 @@ export {
 } from './http/access.ts';
 export { type AuditEntry, auditEntry, auditId, auditQuery } from './http/audit.ts';
 export {
+  type BakeInput,
+  bakeInput,
+  type EvaluateRequest,
+  evaluateRequest,
+  evaluateResult,
+  MAX_BAKE_BYTES,
+  MAX_BAKE_DEFINITION_BYTES,
+  MAX_BAKE_FILES,
+} from './http/bake-evaluation.ts';
+export {
   gitSource,
   type NamedContext,
   type NamedContextInput,

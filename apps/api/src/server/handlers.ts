@@ -4,6 +4,7 @@ import type { Cookies } from '../access/cookies.ts';
 import { tokenHandlers } from '../access/token-handlers.ts';
 import { artifactHandlers } from '../artifacts/artifact-handlers.ts';
 import { auditHandler } from '../audit/audit-handler.ts';
+import { evaluateHandlers } from '../bake/evaluate-handlers.ts';
 import { buildHandlers } from '../builds/build-handlers.ts';
 import type { BuildWatch } from '../builds/build-watch.ts';
 import { cacheHandlers } from '../caches/cache-handlers.ts';
@@ -75,6 +76,7 @@ export function handlers({
     ...modeHandlers(config, { ...deps, now }),
     ...taskHandlers(config, { ...deps, closing }),
     ...snapshotHandlers(config, { ...deps, now }),
+    ...evaluateHandlers(config, deps),
     ...tokenHandlers(config, { ...deps, now }),
     ...secretHandlers(config, deps),
     ...scheduleHandlers(config, submission),

@@ -8,6 +8,7 @@ import { buildPage, buildQuery, logQuery, placementView, waitQuery } from '../ht
 import { whySlowQuery, whySlowView } from '../http/why-slow.ts';
 import { logRecord } from '../log/record.ts';
 import { ACCESS_ROUTES } from './access-routes.ts';
+import { BAKE_ROUTES } from './bake-routes.ts';
 import { CACHE_ROUTES } from './cache-routes.ts';
 import { HOOK_ROUTES } from './hook-routes.ts';
 import { HOST_ROUTES } from './host-routes.ts';
@@ -283,6 +284,7 @@ export const ROUTES = {
   ...TASK_ROUTES,
   ...CACHE_ROUTES,
   ...SNAPSHOT_ROUTES,
+  ...BAKE_ROUTES,
   ...SECRET_ROUTES,
   ...HOOK_ROUTES,
   ...ACCESS_ROUTES,
