@@ -33,7 +33,8 @@ export const pruneRegistryCommand = clientCommand(
       ...(flags['dry-run'] && { dryRun: true }),
     });
     if (omitted > 0) io.err.line(`kiln: ${omitted} more references are unused; repeat the command`);
-    await printList(io, flags.json, 'references', {
+    await printList(io, flags, 'references', {
+      name: ({ ref }) => ref,
       rows: references,
       columns: columns(io.now()),
       none: 'no unused references',
