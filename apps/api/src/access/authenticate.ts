@@ -5,8 +5,8 @@ import type { Logger } from 'pino';
 import { instant } from '../http/answer.ts';
 import { within } from '../http/deadline.ts';
 import { unauthorized } from '../http/unauthorized.ts';
-import { bearerToken } from '../login/cli-session.ts';
 import { looksLikeJwt } from '../oidc/verify-token.ts';
+import { bearerToken } from './bearer-token.ts';
 import type { Cookies } from './cookies.ts';
 import { checkSameOrigin } from './same-origin.ts';
 

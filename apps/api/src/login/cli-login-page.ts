@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ALL_TEAMS, type Principal } from '@kiln/domain';
 import type { Response } from 'express';
-import { Html, html } from '../docs/html.ts';
+import { Html, html } from '../http/html.ts';
 
 interface CliLogin {
   readonly code: string;

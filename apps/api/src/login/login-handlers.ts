@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { loginQuery, type OperationId } from '@kiln/contracts';
 import type { Sealer, SessionStore } from '@kiln/state';
+import { cliSession } from '../access/bearer-token.ts';
 import type { Handler } from '../access/call.ts';
 import type { Cookies } from '../access/cookies.ts';
 import type { ApiConfig } from '../config.ts';
 import { ApiProblem, parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
-import { cliSession } from './cli-session.ts';
 import { LOGIN_TTL_MS, LoginFlow } from './login-flow.ts';
 import { safeReturnTo } from './return-to.ts';
 

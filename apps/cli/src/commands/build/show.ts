@@ -1,8 +1,8 @@
 import { hasEnded } from '@kiln/client';
 import { type BuildView, bytes, failureSentence } from '@kiln/contracts';
+import { OUTPUT_FLAGS, printOne } from '../../framework/print.ts';
 import { age, duration } from '../../io/ages.ts';
 import type { Io } from '../../io/output.ts';
-import { OUTPUT_FLAGS, printOne } from '../../io/print.ts';
 import { fieldLines } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { resolveId } from './build-id.ts';

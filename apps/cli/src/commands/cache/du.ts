@@ -1,6 +1,6 @@
 import { bytes, type CacheView } from '@kiln/contracts';
 import type { CacheKind } from '@kiln/domain';
-import { OUTPUT_FLAGS, printList } from '../../io/print.ts';
+import { OUTPUT_FLAGS, printList } from '../../framework/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { reposText } from './cache-text.ts';

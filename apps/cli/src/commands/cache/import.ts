@@ -1,9 +1,9 @@
 import { checkSnapshotFile, SnapshotInvalid, storeSnapshotFile } from '@kiln/blobs';
 import { bytes } from '@kiln/contracts';
 import { type Digest, writeParts } from '@kiln/trees';
+import { printJson } from '../../framework/print.ts';
 import { UsageError } from '../../io/errors.ts';
 import { EXIT } from '../../io/exit-codes.ts';
-import { printJson } from '../../io/print.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { OWNER_FLAGS, ownerOf } from './owner-flags.ts';
 

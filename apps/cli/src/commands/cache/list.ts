@@ -1,7 +1,7 @@
 import { bytes, type CacheView } from '@kiln/contracts';
+import { OUTPUT_FLAGS, printList } from '../../framework/print.ts';
 import { age } from '../../io/ages.ts';
 import type { Io } from '../../io/output.ts';
-import { OUTPUT_FLAGS, printList } from '../../io/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { cacheText, readKinds, reposText, savedText } from './cache-text.ts';

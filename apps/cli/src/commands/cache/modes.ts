@@ -1,6 +1,6 @@
 import type { ModeDefaultView } from '@kiln/contracts';
+import { OUTPUT_FLAGS, printList } from '../../framework/print.ts';
 import { age } from '../../io/ages.ts';
-import { OUTPUT_FLAGS, printList } from '../../io/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 

@@ -1,7 +1,7 @@
 import type { CleanedReference } from '@kiln/contracts';
+import { printList } from '../../framework/print.ts';
 import { age } from '../../io/ages.ts';
 import { EXIT } from '../../io/exit-codes.ts';
-import { printList } from '../../io/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { durationSeconds } from '../build/request/values.ts';

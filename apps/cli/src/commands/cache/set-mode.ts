@@ -1,7 +1,7 @@
 import { CACHE_MODES } from '@kiln/domain';
+import { printJson } from '../../framework/print.ts';
 import { FlagError } from '../../io/errors.ts';
 import { EXIT } from '../../io/exit-codes.ts';
-import { printJson } from '../../io/print.ts';
 import { clientCommand } from '../../server/client-command.ts';
 
 export const setModeCommand = clientCommand(

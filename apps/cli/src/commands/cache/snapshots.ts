@@ -1,6 +1,6 @@
 import { bytes, type SnapshotView } from '@kiln/contracts';
+import { OUTPUT_FLAGS, printList, printOne } from '../../framework/print.ts';
 import { age } from '../../io/ages.ts';
-import { OUTPUT_FLAGS, printList, printOne } from '../../io/print.ts';
 import { type Column, fieldLines } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { findSnapshot } from './find-snapshot.ts';

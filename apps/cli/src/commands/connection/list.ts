@@ -1,5 +1,5 @@
 import type { ConnectionView } from '@kiln/contracts';
-import { OUTPUT_FLAGS, printList } from '../../io/print.ts';
+import { OUTPUT_FLAGS, printList } from '../../framework/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 

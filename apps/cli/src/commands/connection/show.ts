@@ -1,4 +1,4 @@
-import { OUTPUT_FLAGS, printOne } from '../../io/print.ts';
+import { OUTPUT_FLAGS, printOne } from '../../framework/print.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { connectionText } from './connection-text.ts';
 

@@ -1,5 +1,5 @@
 import { localCommand } from '../../framework/command.ts';
-import { OUTPUT_FLAGS, printList } from '../../io/print.ts';
+import { OUTPUT_FLAGS, printList } from '../../framework/print.ts';
 import { JSON_FLAG } from '../../server/client-command.ts';
 import { contextRows, hiddenBy, loginText } from './rows.ts';
 

@@ -1,6 +1,6 @@
 import { localCommand } from '../../framework/command.ts';
+import { OUTPUT_FLAGS, printOne } from '../../framework/print.ts';
 import { UsageError } from '../../io/errors.ts';
-import { OUTPUT_FLAGS, printOne } from '../../io/print.ts';
 import { fieldLines } from '../../io/table.ts';
 import { JSON_FLAG } from '../../server/client-command.ts';
 import { contextsFile } from '../../server/contexts.ts';

@@ -1,8 +1,8 @@
 import type { DeliveryView } from '@kiln/contracts';
 import { oneOf, wholeNumber } from '../../framework/flag-values.ts';
+import { OUTPUT_FLAGS, printList } from '../../framework/print.ts';
 import { age } from '../../io/ages.ts';
 import type { Io, Style } from '../../io/output.ts';
-import { OUTPUT_FLAGS, printList } from '../../io/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 

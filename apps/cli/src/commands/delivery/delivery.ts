@@ -1,7 +1,7 @@
 import type { DeliveryView } from '@kiln/contracts';
+import { OUTPUT_FLAGS, type OutputFlags, printOne } from '../../framework/print.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import type { Channel, Io } from '../../io/output.ts';
-import { OUTPUT_FLAGS, type OutputFlags, printOne } from '../../io/print.ts';
 import { clientCommand } from '../../server/client-command.ts';
 
 const EXIT_CODES = [

@@ -1,7 +1,7 @@
 import { bytes, type HostInfoView, type HostLossView } from '@kiln/contracts';
+import { OUTPUT_FLAGS, printList, printOne } from '../../framework/print.ts';
 import { age, duration } from '../../io/ages.ts';
 import type { Io, Style } from '../../io/output.ts';
-import { OUTPUT_FLAGS, printList, printOne } from '../../io/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { shortId } from '../build/build-id.ts';

@@ -1,5 +1,5 @@
 import { bytes, type LimitView } from '@kiln/contracts';
-import { OUTPUT_FLAGS, printOne } from '../../io/print.ts';
+import { OUTPUT_FLAGS, printOne } from '../../framework/print.ts';
 import { type Column, renderTable } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { settingsText } from './limit-text.ts';

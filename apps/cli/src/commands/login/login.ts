@@ -1,11 +1,6 @@
 import { localCommand } from '../../framework/command.ts';
 import { SUMMARIES } from '../summaries.ts';
-
-export const LOGIN_FLAGS = {
-  name: { kind: 'text', value: 'NAME', help: "Name of the context (default: the address's host name)" },
-  'token-stdin': { kind: 'bool', help: 'Read a token from standard input' },
-  'no-browser': { kind: 'bool', help: "Don't open a browser; show the address of the page" },
-} as const;
+import { LOGIN_FLAGS } from './login-flags.ts';
 
 export const loginCommand = localCommand(
   {

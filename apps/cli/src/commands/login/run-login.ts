@@ -19,7 +19,7 @@ import {
 } from '../../server/contexts.ts';
 import { isSameServer } from '../../server/local-pools.ts';
 import { browserLogin } from './browser-login.ts';
-import type { LOGIN_FLAGS } from './login.ts';
+import type { LOGIN_FLAGS } from './login-flags.ts';
 
 /** Logs in to a server and stores the token. @throws UsageError, and the errors of the client */
 export async function runLogin({ flags, operands: [given], io }: LocalInvocation<typeof LOGIN_FLAGS>): Promise<number> {

@@ -1,5 +1,5 @@
 import type { ScheduleView } from '@kiln/contracts';
-import { OUTPUT_FLAGS, printList, printOne } from '../../io/print.ts';
+import { OUTPUT_FLAGS, printList, printOne } from '../../framework/print.ts';
 import { type Column, fieldLines } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { shortId } from '../build/build-id.ts';

@@ -1,8 +1,8 @@
 import type { SecretView } from '@kiln/contracts';
 import type { Command } from '../../framework/command.ts';
+import { OUTPUT_FLAGS, printList } from '../../framework/print.ts';
 import { age } from '../../io/ages.ts';
 import type { Io } from '../../io/output.ts';
-import { OUTPUT_FLAGS, printList } from '../../io/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { OWNER_FLAGS, ownerOf } from './owner.ts';

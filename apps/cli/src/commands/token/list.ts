@@ -1,8 +1,8 @@
 import type { TokenView } from '@kiln/contracts';
+import { OUTPUT_FLAGS, printList, printOne } from '../../framework/print.ts';
 import { age } from '../../io/ages.ts';
 import { UsageError } from '../../io/errors.ts';
 import type { Io } from '../../io/output.ts';
-import { OUTPUT_FLAGS, printList, printOne } from '../../io/print.ts';
 import { type Column, fieldLines } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 

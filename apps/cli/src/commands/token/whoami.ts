@@ -1,5 +1,5 @@
 import { ALL_TEAMS } from '@kiln/domain';
-import { OUTPUT_FLAGS, printOne } from '../../io/print.ts';
+import { OUTPUT_FLAGS, printOne } from '../../framework/print.ts';
 import { fieldLines } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { SUMMARIES } from '../summaries.ts';

@@ -1,8 +1,8 @@
-import { oneOf } from '../framework/flag-values.ts';
-import type { FlagTable } from '../framework/flags.ts';
-import { EXIT } from './exit-codes.ts';
-import type { Io } from './output.ts';
-import type { Column } from './table.ts';
+import { EXIT } from '../io/exit-codes.ts';
+import type { Io } from '../io/output.ts';
+import type { Column } from '../io/table.ts';
+import { oneOf } from './flag-values.ts';
+import type { FlagTable } from './flags.ts';
 
 const FORMATS = ['json', 'yaml', 'wide', 'name'] as const;
 type Format = (typeof FORMATS)[number] | 'text';
@@ -63,7 +63,7 @@ export async function printList<T>(
   else if (rows.length === 0) io.err.line(`kiln: ${none}`);
   else if (format === 'name') for (const row of rows) io.out.line(name(row));
   else {
-    const { renderTable } = await import('./table.ts');
+    const { renderTable } = await import('../io/table.ts');
     io.out.write(renderTable(columns, rows, io.out, { isWide: format === 'wide' }));
   }
   return EXIT.ok;
