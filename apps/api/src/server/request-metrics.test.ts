@@ -5,7 +5,7 @@ import { TestApi, TOKEN } from '../testing/test-api.ts';
 test('requests are counted by the path of their route, never by what a caller puts into the URL, and operators read them at /metrics', async () => {
   const metrics = await openMetrics(['api']);
   await using api = await TestApi.start({}, { metrics });
-  const get = async (path: string, headers: HeadersInit = { Authorization: `Bearer ${TOKEN}` }) => {
+  const get = async (path: string, headers: Record<string, string> = { Authorization: `Bearer ${TOKEN}` }) => {
     const response = await fetch(`${api.api.url}${path}`, { headers });
     return { status: response.status, type: response.headers.get('content-type'), text: await response.text() };
   };
