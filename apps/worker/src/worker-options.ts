@@ -34,6 +34,8 @@ export interface WorkerOptions extends LeaseTimes {
   /** What the caches of a repo, and of a team, may take of the cache budget. Default: all of it. */
   readonly repoCacheCap?: Amount;
   readonly teamCacheCap?: Amount;
+  /** What the archives of a repo's caches may take in the blob store. Default: 100 GB. */
+  readonly repoArchiveCapBytes?: number;
   /** Whether the worker leaves when an operator's drain is complete. Default: it stays, drained, until the host is uncordoned. */
   readonly exitWhenDrained?: boolean;
   /** How long a drained worker with caches then waits for the leader's word about them, since its last task ended, ms. Default: a minute. */

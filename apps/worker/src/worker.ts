@@ -75,10 +75,14 @@ function snapshotTasks(
 }
 
 /** The archives of builds' caches, which are stored as snapshots are. */
-function archivesOf({ snapshots, trees, redis, keys, log }: WorkerDeps, now: () => number): CacheArchives | undefined {
+function archivesOf(
+  { snapshots, trees, redis, keys, log }: WorkerDeps,
+  keptBytes: number | undefined,
+  now: () => number,
+): CacheArchives | undefined {
   if (!snapshots) return undefined;
   const target = (team: string) => snapshots.target(team);
-  return new CacheArchives({ index: new ArchiveIndex(redis, keys), target, trees, log, now });
+  return new CacheArchives({ index: new ArchiveIndex(redis, keys, { keptBytes }), target, trees, log, now });
 }
 
 class Worker implements RunningWorker {
@@ -144,7 +148,7 @@ class Worker implements RunningWorker {
     this.#attempts = new HostAttempts({
       ...deps,
       recorders: this.#recorders,
-      archives: archivesOf(deps, now),
+      archives: archivesOf(deps, options.repoArchiveCapBytes, now),
       references: new CacheReferences(redis, keys),
       host: options.hostName,
       incarnation: deps.identity.incarnation,
