@@ -31,6 +31,7 @@ import { secretHandlers } from '../secrets/secret-handlers.ts';
 import { snapshotHandlers } from '../snapshots/snapshot-handlers.ts';
 import { taskHandlers } from '../tasks/task-handlers.ts';
 import { healthHandlers } from '../upkeep/health-handlers.ts';
+import { metricsHandler } from '../upkeep/metrics-handler.ts';
 import { API_VERSION } from '../version.ts';
 import { whySlowHandlers } from '../why-slow/why-slow-handlers.ts';
 
@@ -85,6 +86,7 @@ export function handlers({
     ...hookHandlers(config, { ...deps, now }, { watch: deliveryWatch, closing }),
     readAudit: auditHandler(config, deps.audit, closing),
     ...healthHandlers(config, { ...deps, closing }),
+    metrics: metricsHandler(deps.metrics),
     version: async (_request, response) => sendJson(response, 200, { version: API_VERSION }),
     ...docsHandlers(),
   };
