@@ -242,6 +242,7 @@ export {
   type HostDisk,
   type HostReport,
   hostDisk,
+  hostLoad,
   hostName,
   hostReport,
   MAX_INCIDENTS,
