@@ -54,7 +54,7 @@ describe('kiln logs', () => {
     const running = runCli(['logs', '-f', cli.api.build.id], at);
     await at.said('kiln: waiting: 1st in the queue: every host that fits is full\n');
     cli.api.placement.push({ attempt: 1, host: 'build-01', reason: 'warm', decidedAt, considered: [] });
-    cli.api.log(step({}));
+    cli.api.log(step('started'));
     await at.said('kiln: runs on build-01, which has its cache\n');
     cli.api.end('succeeded');
     expect(await running).toBe(0);
