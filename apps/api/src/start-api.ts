@@ -8,6 +8,7 @@ import { Cookies } from './access/cookies.ts';
 import { LiveRequests } from './access/live-requests.ts';
 import { localTokens } from './access/local-tokens.ts';
 import { AuditTrail } from './audit/audit-trail.ts';
+import { BuildFeed } from './builds/build-feed.ts';
 import { BuildWatch } from './builds/build-watch.ts';
 import type { ApiConfig } from './config.ts';
 import { StrangerGate } from './edge/stranger-gate.ts';
@@ -26,6 +27,7 @@ import { LogHub } from './logs/log-hub.ts';
 import { LogPages } from './logs/log-pages.ts';
 import { LogPieces } from './logs/log-pieces.ts';
 import { tokenVerifier } from './oidc/verify-token.ts';
+import { pageHandler } from './page/page-handler.ts';
 import type { ApiDeps, MeteredDeps } from './ports.ts';
 import { scheduleRunner } from './schedules/run-schedules.ts';
 import type { ScheduleDeps } from './schedules/submit-schedule.ts';
@@ -115,6 +117,19 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     ),
   );
   const cookies = new Cookies(config.publicUrl);
+  const authenticate = authenticator({
+    local: localTokens(config.tokens, joinTokens),
+    tokens: deps.tokens,
+    sessions: deps.sessions,
+    sealer: deps.sealer,
+    cookies,
+    publicUrl: config.publicUrl,
+    verifyJwt: config.oidc && tokenVerifier(config.oidc.issuers, config.oidc.keyTimes, now),
+    storeTimeoutMs: config.storeTimeoutMs,
+    now,
+    log,
+  });
+  const feed = stack.use(new BuildFeed(builds, events, log));
   const app = createApp({
     handlers: handlers({
       config,
@@ -122,22 +137,14 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
       watch,
       deliveryWatch: stack.use(new DeliveryWatch(events)),
       cookies,
+      authenticate,
+      feed,
       book,
       submission,
       sending,
       closing: closing.signal,
     }),
-    authenticate: authenticator({
-      local: localTokens(config.tokens, joinTokens),
-      tokens: deps.tokens,
-      sessions: deps.sessions,
-      cookies,
-      publicUrl: config.publicUrl,
-      verifyJwt: config.oidc && tokenVerifier(config.oidc.issuers, config.oidc.keyTimes, now),
-      storeTimeoutMs: config.storeTimeoutMs,
-      now,
-      log,
-    }),
+    authenticate,
     gate: requestGate(book, deps.rates, config.storeTimeoutMs),
     live: stack.use(new LiveRequests(events, now)),
     trail: new AuditTrail(deps.audit, log),
@@ -149,6 +156,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     log,
     now,
     closing: closing.signal,
+    page: pageHandler(config.pageDir),
   });
   const trusts = app.get('trust proxy fn') as (address: string, hop: number) => boolean;
   const { server, connections } = createHttpServer(config, app, (address) => trusts(address, 0), log);

@@ -138,7 +138,12 @@ export {
 export {
   type CreatedToken,
   createdToken,
+  type LoginCode,
+  type LoginMethods,
+  loginCode,
+  loginMethods,
   loginQuery,
+  sessionRequest,
   type TokenRequest,
   type TokenView,
   tokenId,
@@ -156,6 +161,7 @@ export {
   type UploadedContext,
   uploadedContexts,
 } from './http/build-contexts.ts';
+export { type BuildFacts, type BuildFilter, branchOf, matchesFilter } from './http/build-filter.ts';
 export {
   type BuildRequest,
   type BuildRequestInput,

@@ -9,7 +9,7 @@ import { within } from '../http/deadline.ts';
 import { LOGIN_TTL_MS, LoginFlow } from './login-flow.ts';
 import { safeReturnTo } from './return-to.ts';
 
-type LoginOperation = Extract<OperationId, `${string}Login` | 'logout'>;
+type LoginOperation = Extract<OperationId, `${string}Login`>;
 
 interface LoginDeps {
   readonly sessions: Pick<SessionStore, 'create' | 'end'>;
@@ -20,7 +20,7 @@ interface LoginDeps {
 
 const SESSION_BYTES = 32;
 
-/** The routes of login and logout. */
+/** The routes of logging in with an issuer. */
 export function loginHandlers(config: ApiConfig, deps: LoginDeps): Record<LoginOperation, Handler> {
   const { sessions, cookies, now } = deps;
   const { publicUrl, sessionMs } = config;
@@ -60,13 +60,6 @@ export function loginHandlers(config: ApiConfig, deps: LoginDeps): Record<LoginO
       note({ principal: session, details: { scopes: session.scopes.join(' '), trust: session.trust } });
       cookies.set(response, cookies.session, secret, sessionMs);
       response.redirect(303, returnTo);
-    },
-
-    async logout(request, response) {
-      const secret = cookies.read(request.get('cookie'), cookies.session);
-      if (secret !== undefined) await stored(sessions.end(secret));
-      cookies.clear(response, cookies.session);
-      response.status(204).end();
     },
   };
 }

@@ -1,4 +1,15 @@
-import { createdToken, loginQuery, tokenId, tokenList, tokenRequest, tokenView, whoamiView } from '../http/access.ts';
+import {
+  createdToken,
+  loginCode,
+  loginMethods,
+  loginQuery,
+  sessionRequest,
+  tokenId,
+  tokenList,
+  tokenRequest,
+  tokenView,
+  whoamiView,
+} from '../http/access.ts';
 import { auditEntry, auditQuery } from '../http/audit.ts';
 import { type RouteDoc, users } from './route.ts';
 
@@ -79,6 +90,45 @@ export const ACCESS_ROUTES = {
     summary: 'Finish the login after the redirect from the issuer',
     answers: { 303: { description: 'Logged in. Redirect to the path given as `returnTo`.' } },
     problems: ['unauthorized', 'forbidden', 'not_found'],
+  },
+  listLoginMethods: {
+    method: 'get',
+    path: '/auth/methods',
+    tag: 'Login',
+    access: { who: 'anyone' },
+    summary: 'List the ways to log in',
+    answers: { 200: { description: 'What there is.', content: { 'application/json': loginMethods } } },
+    problems: [],
+  },
+  createSession: {
+    method: 'post',
+    path: '/auth/session',
+    tag: 'Login',
+    access: { who: 'anyone' },
+    summary: 'Log a browser in with a token or a code',
+    description:
+      'Sets the session cookie, so that the browser doesn’t have to keep the token. Only from Kiln’s own pages. The session has the rights of the token, and ends with it.',
+    body: { 'application/json': sessionRequest },
+    answers: { 200: { description: 'Logged in.', content: { 'application/json': whoamiView } } },
+    problems: [
+      'malformed_json',
+      'invalid_request',
+      'unsupported_media_type',
+      'body_too_large',
+      'unauthorized',
+      'forbidden',
+    ],
+  },
+  createLoginCode: {
+    method: 'post',
+    path: '/auth/codes',
+    tag: 'Login',
+    access: { who: 'known' },
+    summary: 'Create a code that logs a browser in',
+    description:
+      'For commands that open a browser. The code works once, within ten minutes, with the rights of the caller.',
+    answers: { 201: { description: 'Created.', content: { 'application/json': loginCode } } },
+    problems: ['forbidden'],
   },
   logout: {
     method: 'post',
