@@ -23,11 +23,23 @@ function precompress(): Plugin {
   };
 }
 
+/** Lists the modules that are in the page: who passes on a library passes on its licence (infra/bundle). */
+function listModules(): Plugin {
+  return {
+    name: 'list-modules',
+    apply: 'build',
+    generateBundle(_options, bundle) {
+      const modules = Object.values(bundle).flatMap((part) => (part.type === 'chunk' ? part.moduleIds : []));
+      this.emitFile({ type: 'asset', fileName: '.modules.json', source: JSON.stringify(modules) });
+    },
+  };
+}
+
 export default defineConfig({
   root: import.meta.dirname,
   // Relative, so that the page works below any path of a proxy; `<base>` is set by the server.
   base: './',
-  plugins: [react(), precompress()],
+  plugins: [react(), precompress(), listModules()],
   build: {
     target: 'es2023',
     modulePreload: { polyfill: false },

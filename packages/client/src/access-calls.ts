@@ -4,6 +4,7 @@ import type {
   LimitChange,
   LimitList,
   LimitView,
+  LoginCode,
   OwnLimits,
   ResealReport,
   SecretOrderInput,
@@ -22,6 +23,11 @@ export class AccessCalls extends HostCalls {
   /** Returns the identity of this client's token. */
   whoami({ signal }: CallOptions = {}): Promise<WhoamiView> {
     return this.json('/v1/whoami', 'whoamiView', { signal });
+  }
+
+  /** Creates a code that logs a browser in once, within ten minutes: open `<url>/#login=<code>`. */
+  createLoginCode({ signal }: CallOptions = {}): Promise<LoginCode> {
+    return this.json('/auth/codes', 'loginCode', { method: 'POST', signal });
   }
 
   /** Creates a token. Only this answer contains the token itself. Needs the scope `admin`, as do `tokens` and `revokeToken`. */

@@ -17,6 +17,7 @@ export {
   joinGrant,
   limitList,
   limitView,
+  loginCode,
   messagePage,
   messageView,
   modeDefault,
