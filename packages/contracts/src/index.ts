@@ -136,7 +136,10 @@ export {
   webhookView,
 } from './hooks/webhook.ts';
 export {
+  type CliLoginView,
   type CreatedToken,
+  cliLoginQuery,
+  cliLoginView,
   createdToken,
   loginQuery,
   type TokenRequest,

@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import { SUBJECT_KEPT_MS } from '../hooks/subject-store.ts';
 import { keyDigest } from '../redis/key-schema.ts';
 import type { Keys } from '../redis/keys.ts';
+import { observerOf } from '../redis/observer.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { Sealer } from '../secrets/sealer.ts';
 import type { NewBuild } from '../types.ts';
@@ -35,7 +36,10 @@ export async function acceptBuild(deps: AcceptDeps, build: NewBuild, id: string,
   for (let tries = 0, run = ''; tries < MAX_TRIES; tries++) {
     const record = newRecord(build, id, now, run);
     const answer = String(await runScript(redis, 'accept-build', ...acceptCall(deps, build, record, shareKey)));
-    if (answer === 'accepted' || answer === 'superseding' || answer === 'shared') return { outcome: answer, record };
+    if (answer === 'accepted' || answer === 'superseding' || answer === 'shared') {
+      observerOf(redis)?.accepted(record);
+      return { outcome: answer, record };
+    }
     if (answer === 'full team' || answer === 'full token') {
       return { outcome: 'full', whose: answer === 'full team' ? 'team' : 'token' };
     }
