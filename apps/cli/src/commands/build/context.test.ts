@@ -42,7 +42,7 @@ describe('the context of kiln build', () => {
     const { source } = (await cli.submitted()).request;
     await utimes(join(cli.dir.path, 'src'), 1_000, 1_000);
     expect(await build()).toMatch(/; times of directories, \d+B sent\n$/);
-    expect((await cli.submitted()).request.source).toEqual({ ...source, times: expect.any(String) });
+    expect((await cli.submitted()).request.source).toEqual({ ...(source as object), times: expect.any(String) });
   });
 
   it('goes without times of directories to an API of a version that refuses them', async () => {
