@@ -19,6 +19,7 @@ import { BAKE_ENV, bakeArguments } from './bake-arguments.ts';
 import { type BuildxInvocation, buildxArguments, callEnv, unenforcedLimits } from './buildx-arguments.ts';
 import { cacheFlags, failedExport, localCacheFlags, s3Env } from './cache-flags.ts';
 import { hiddenPart } from './docker-config.ts';
+import { saveArchives } from './engine-archives.ts';
 import { hiddenSecrets } from './hidden-secrets.ts';
 import { Laps } from './laps.ts';
 import { explainRefusal } from './login-refusal.ts';
@@ -64,6 +65,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const archive = await files.placeArchive(request.archive, halt.signal);
   const sources = [request.source, ...[...(request.targets?.values() ?? [])].map(({ source }) => source)];
   const outputFiles = artifacts > 1 ? await files.placeOutputs(artifacts) : [];
+  const engineImages = host.archives?.imagesOf(`${request.buildId}-${request.attempt}`, targetSpecs(spec));
   const policy = await files.placeSourcePolicy(host.sourcePolicy(sources));
   const invocation: BuildxInvocation = {
     builder: host.builder,
@@ -78,6 +80,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     features: host.features,
     cacheFlags: [...cacheFlags(caches, request.cacheForm ?? (() => 'index')), ...localCacheFlags(archive)],
     outputFiles,
+    ...(engineImages && { engineImages }),
     namespace: request.ownNamespace,
     proxyArgs: proxyArgs(host.proxy, spec.buildArgs),
   };
@@ -127,7 +130,11 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   }
   const finished =
     history && exitCode !== 0 && reader.brokenOff && isAllDone(spec, history, reader) ? history : undefined;
-  const isWhole = exitCode === 0 || finished !== undefined;
+  const isBuilt = exitCode === 0 || finished !== undefined;
+  const images = engineImages ?? [];
+  const isWhole = host.archives
+    ? await saveArchives({ archives: host.archives, targets, images, files: outputFiles, artifact }, isBuilt, halt)
+    : isBuilt;
   if (artifact && isWhole) await packOutputs(outputFiles, artifact);
   const stored = await artifact?.finish(isWhole);
   const facts = reader.facts();
@@ -138,7 +145,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const metadata = finished?.metadata ?? (exitCode === 0 ? await files.metadata() : {});
   const outcome = outcomeOf({
     spec,
-    exitCode: finished ? 0 : exitCode,
+    exitCode: isBuilt ? (isWhole ? 0 : undefined) : exitCode,
     halted: halt.reason,
     ...facts,
     failed,
