@@ -9,6 +9,7 @@ const ROOMS = {
   contracts: ['domain'],
   client: ['contracts'],
   git: ['domain', 'runtime'],
+  metrics: ['domain', 'contracts', 'runtime'],
   trees: ['domain', 'contracts'],
   forges: ['domain', 'contracts'],
   blobs: ['contracts', 'runtime', 'trees'],
@@ -35,6 +36,7 @@ const HIDDEN_LIBRARIES = {
   bullmq: 'packages/state',
   dockerode: 'packages/buildkit',
   express: 'apps/api',
+  'prom-client': 'packages/metrics',
 };
 
 /** Folders of a room in layers: none may import a later one, except in tests. */

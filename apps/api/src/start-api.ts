@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SnapshotBook, TreeStore } from '@kiln/blobs';
 import { trimEnd } from '@kiln/domain';
+import { NO_METRICS } from '@kiln/metrics';
 import { MeteredBlobs } from '@kiln/state';
 import { authenticator } from './access/authenticate.ts';
 import { Cookies } from './access/cookies.ts';
@@ -34,6 +35,7 @@ import type { ScheduleDeps } from './schedules/submit-schedule.ts';
 import { createApp } from './server/app.ts';
 import { handlers } from './server/handlers.ts';
 import { createHttpServer, type HttpServer } from './server/http-server.ts';
+import { RequestMetrics } from './server/request-metrics.ts';
 import { repeat } from './upkeep/repeat.ts';
 import { startUpkeep } from './upkeep/start-upkeep.ts';
 
@@ -59,7 +61,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
   if (config.tokens.some((token) => joinTokens.includes(token))) {
     throw new RangeError('join.tokens: got a token that is also a user’s, expected another token');
   }
-  const { logs, events, log, now = Date.now } = given;
+  const { logs, events, log, metrics = NO_METRICS, now = Date.now } = given;
   const blobs = new MeteredBlobs(given.blobs, {
     ledger: given.storage,
     teamOf: async (id) => (await given.builds.record(id))?.team,
@@ -82,7 +84,16 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
   const archive = new ArchivedLogs(blobs, config.logRetentionMs);
   const pages = new LogPages(logs, new LogPieces(logs, blobs), archive, config.logPageCacheBytes);
   const hub = stack.use(
-    new LogHub({ logs, builds, pages, events, log, ringChars: config.logRingBytes, lingerMs: config.logLingerMs }),
+    new LogHub({
+      logs,
+      builds,
+      pages,
+      events,
+      log,
+      metrics,
+      ringChars: config.logRingBytes,
+      lingerMs: config.logLingerMs,
+    }),
   );
   stack.use(startUpkeep(config, deps, archive));
   const sending = {
@@ -153,6 +164,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     strangers: new StrangerGate(config.strangerRequestsPerMinute, now),
     streams: new StreamCap(config.maxStreamsByCredential),
     uploads: new StreamCap(config.maxUploadsByCredential, 'uploads'),
+    requests: stack.use(new RequestMetrics(metrics)),
     log,
     now,
     closing: closing.signal,

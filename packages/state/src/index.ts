@@ -62,6 +62,7 @@ export { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptio
 export type { EventGroupOptions } from './redis/event-group.ts';
 export type { Keys } from './redis/keys.ts';
 export { isOutOfMemory, type LiveLogSettings, Memory, type MemoryState, StoreFull } from './redis/memory.ts';
+export type { StateObserver } from './redis/observer.ts';
 export { PoolEvents } from './redis/pool-events.ts';
 export type { ReplicaState } from './redis/replicas.ts';
 export { NotReplicated, Replication } from './redis/replication.ts';

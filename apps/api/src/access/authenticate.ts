@@ -6,6 +6,7 @@ import { instant } from '../http/answer.ts';
 import { within } from '../http/deadline.ts';
 import { unauthorized } from '../http/unauthorized.ts';
 import { looksLikeJwt } from '../oidc/verify-token.ts';
+import { bearerToken } from './bearer-token.ts';
 import type { Cookies } from './cookies.ts';
 import { checkSameOrigin } from './same-origin.ts';
 
@@ -30,7 +31,7 @@ export function authenticator(deps: AuthenticatorDeps): Authenticate {
   return async (request) => {
     const header = request.get('authorization');
     if (header === undefined) return sessionPrincipal(request, deps);
-    const token = bearerOf(request);
+    const token = bearerToken(request);
     if (token === undefined) throw unauthorized('no bearer token was sent', { isMissing: true });
     return byToken(token, deps);
   };
@@ -45,11 +46,6 @@ const SEAL_CONTEXT = 'session token';
 /** Seals a token for the session that stands for it. */
 export function sealedBearer(sealer: Pick<Sealer, 'seal'>, token: string): string {
   return sealer.seal(token, SEAL_CONTEXT);
-}
-
-/** The bearer token of a request, if it has one. */
-export function bearerOf(request: Pick<Request, 'get'>): string | undefined {
-  return /^Bearer +([^\s]+) *$/i.exec(request.get('authorization') ?? '')?.[1];
 }
 
 /** Identifies the caller by the session cookie, if any. @throws ApiProblem `unauthorized`; `forbidden` for a request from another site */
@@ -74,10 +70,15 @@ async function verified(token: string, { verifyJwt }: AuthenticatorDeps): Promis
 
 async function storedPrincipal(
   text: string,
-  { tokens, storeTimeoutMs, now, log }: AuthenticatorDeps,
+  { tokens, sessions, storeTimeoutMs, now, log }: AuthenticatorDeps,
 ): Promise<Principal> {
   const kind = tokenKind(text);
   if (kind === 'mistyped') throw unauthorized('the bearer token is mistyped or truncated: its checksum is wrong');
+  if (kind === 'session') {
+    const principal = await within(storeTimeoutMs, sessions.find(text));
+    if (!principal) throw unauthorized('the login has ended: log in again with kiln login');
+    return principal;
+  }
   const token = kind === undefined ? undefined : await within(storeTimeoutMs, tokens.find(text));
   if (!token) throw unauthorized('the bearer token is unknown to this Kiln, or was revoked');
   if (token.expiresAt !== undefined && token.expiresAt <= now()) {

@@ -136,8 +136,13 @@ const MATRIX: Readonly<Record<OperationId, Row>> = {
     ...{ worker: REFUSED, 'join token': REFUSED },
   },
   logout: { ...everyone('204'), anonymous: UNKNOWN, expired: UNKNOWN, revoked: UNKNOWN },
+  readCliLogin: everyone('404 not_found'),
+  showCliLogin: everyone('404 not_found'),
+  approveCliLogin: { ...everyone('404 not_found'), anonymous: UNKNOWN, expired: UNKNOWN, revoked: UNKNOWN },
   health: everyone('200'),
   ready: everyone('200'),
+  // The API of these tests records none.
+  metrics: operators('404 not_found'),
   version: everyone('200'),
   openapi: everyone('200'),
   docs: everyone('200'),

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { loginQuery, type OperationId } from '@kiln/contracts';
 import type { Sealer, SessionStore } from '@kiln/state';
+import { cliSession } from '../access/bearer-token.ts';
 import type { Handler } from '../access/call.ts';
 import type { Cookies } from '../access/cookies.ts';
 import type { ApiConfig } from '../config.ts';
@@ -9,7 +10,7 @@ import { within } from '../http/deadline.ts';
 import { LOGIN_TTL_MS, LoginFlow } from './login-flow.ts';
 import { safeReturnTo } from './return-to.ts';
 
-type LoginOperation = Extract<OperationId, `${string}Login`>;
+type LoginOperation = Extract<OperationId, 'startLogin' | 'finishLogin' | 'logout'>;
 
 interface LoginDeps {
   readonly sessions: Pick<SessionStore, 'create' | 'end'>;
@@ -60,6 +61,15 @@ export function loginHandlers(config: ApiConfig, deps: LoginDeps): Record<LoginO
       note({ principal: session, details: { scopes: session.scopes.join(' '), trust: session.trust } });
       cookies.set(response, cookies.session, secret, sessionMs);
       response.redirect(303, returnTo);
+    },
+
+    async logout(request, response) {
+      // The same credential by which the caller was admitted.
+      const hasBearer = request.get('authorization') !== undefined;
+      const secret = hasBearer ? cliSession(request) : cookies.read(request.get('cookie'), cookies.session);
+      if (secret !== undefined) await stored(sessions.end(secret));
+      if (!hasBearer) cookies.clear(response, cookies.session);
+      response.status(204).end();
     },
   };
 }

@@ -3,7 +3,8 @@ import { type OperationId, sessionRequest } from '@kiln/contracts';
 import type { Principal } from '@kiln/domain';
 import type { Sealer, Session, SessionStore } from '@kiln/state';
 import type { Request, Response } from 'express';
-import { type Authenticate, bearerOf, sealedBearer } from '../access/authenticate.ts';
+import { type Authenticate, sealedBearer } from '../access/authenticate.ts';
+import { bearerToken } from '../access/bearer-token.ts';
 import type { Handler } from '../access/call.ts';
 import type { Cookies } from '../access/cookies.ts';
 import { checkSameOrigin } from '../access/same-origin.ts';
@@ -14,7 +15,7 @@ import { within } from '../http/deadline.ts';
 import { jsonBody } from '../http/json-body.ts';
 import { unauthorized } from '../http/unauthorized.ts';
 
-type SessionOperation = Extract<OperationId, 'createSession' | 'createLoginCode' | 'listLoginMethods' | 'logout'>;
+type SessionOperation = Extract<OperationId, 'createSession' | 'createLoginCode' | 'listLoginMethods'>;
 
 export interface SessionDeps {
   readonly sessions: Pick<SessionStore, 'create' | 'end' | 'find'>;
@@ -28,7 +29,7 @@ const SESSION_BYTES = 32;
 /** How long a code for logging in may wait for its browser, ms. */
 const CODE_TTL_MS = 600_000;
 
-/** The routes of sessions that no issuer is involved in: with a token, with a code, and the end of any. */
+/** The routes of sessions that no issuer is involved in: with a token, or with a code. */
 export function sessionHandlers(config: ApiConfig, deps: SessionDeps): Record<SessionOperation, Handler> {
   const { sessions, sealer, cookies, now, authenticate } = deps;
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
@@ -75,7 +76,7 @@ export function sessionHandlers(config: ApiConfig, deps: SessionDeps): Record<Se
       if (principal.kind === 'worker') {
         throw new ApiProblem('forbidden', 'this is a worker token: only a user’s token can log a browser in');
       }
-      const bearer = bearerOf(request);
+      const bearer = bearerToken(request);
       const own = bearer === undefined ? await sessionOf(request) : { sealedToken: sealedBearer(sealer, bearer) };
       const code = randomBytes(SESSION_BYTES).toString('base64url');
       const expiresAt = now() + CODE_TTL_MS;
@@ -83,13 +84,6 @@ export function sessionHandlers(config: ApiConfig, deps: SessionDeps): Record<Se
       note({ details: { expiresAt: instant(expiresAt) } });
       response.setHeader('Cache-Control', 'no-store');
       sendJson(response, 201, { code, expiresAt: instant(expiresAt) });
-    },
-
-    async logout(request, response) {
-      const secret = cookies.read(request.get('cookie'), cookies.session);
-      if (secret !== undefined) await stored(sessions.end(secret));
-      cookies.clear(response, cookies.session);
-      response.status(204).end();
     },
   };
 

@@ -24,6 +24,7 @@ import { ApiProblem, fieldProblem, problemOf } from '../http/api-problem.ts';
 import { type BodyTime, limitBodyTime } from '../http/body-gate.ts';
 import type { RequestGate } from '../limits/request-gate.ts';
 import { API_VERSION } from '../version.ts';
+import type { RequestMetrics } from './request-metrics.ts';
 
 export interface AppDeps {
   readonly handlers: Readonly<Record<OperationId, Handler>>;
@@ -38,6 +39,7 @@ export interface AppDeps {
   readonly strangers: StrangerGate;
   readonly streams: StreamCap;
   readonly uploads: StreamCap;
+  readonly requests: RequestMetrics;
   readonly log: Logger;
   readonly now: () => number;
   readonly closing: AbortSignal;
@@ -53,13 +55,13 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 /** The express app: the routes of the catalogue, each behind authentication, limits and the audit log. */
 export function createApp(deps: AppDeps): Express {
   const { handlers, authenticate, gate, live, trail, trustProxy, bodyTime, log, now, closing } = deps;
-  const { strangers, streams, uploads } = deps;
+  const { strangers, streams, uploads, requests } = deps;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
   app.set('trust proxy', trustProxy);
-  app.use(identify(log, now, closing));
+  app.use(identify({ log, now, closing, requests }));
   app.use((request, _response, next) => {
     limitBodyTime(request, bodyTime);
     if (request.headers.host === undefined && request.httpVersion === '1.1') {
@@ -78,6 +80,7 @@ export function createApp(deps: AppDeps): Express {
     for (const [id, route] of routes) {
       const { method, access } = route;
       app[method](path, async (request: Request, response: Response) => {
+        response.locals.route = path;
         // Before anything is written, so that a flood doesn't fill the audit log.
         const { requestId, ip } = response.locals as { requestId: string; ip: string };
         const credential = access.who === 'anyone' ? undefined : credentialOf(request);
@@ -137,8 +140,13 @@ async function proven(authenticated: Promise<Principal>, entry: Entry | undefine
   }
 }
 
-/** Gives each request an id, and logs its end. Headers and bodies are not logged: they contain tokens and secrets. */
-function identify(log: Logger, now: () => number, closing: AbortSignal): RequestHandler {
+/** Gives each request an id, and logs and counts its end. Headers and bodies are not logged: they contain tokens and secrets. */
+function identify({
+  log,
+  now,
+  closing,
+  requests,
+}: Pick<AppDeps, 'log' | 'now' | 'closing' | 'requests'>): RequestHandler {
   return (request, response, next) => {
     const given = request.get('x-request-id');
     const requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
@@ -150,7 +158,9 @@ function identify(log: Logger, now: () => number, closing: AbortSignal): Request
     response.setHeader('X-Request-Id', requestId);
     response.setHeader(VERSION_HEADER, API_VERSION);
     if (closing.aborted) response.setHeader('Connection', 'close');
+    const counted = requests.begin(request, response);
     response.on('close', () => {
+      counted();
       const fields = {
         requestId,
         method: request.method,

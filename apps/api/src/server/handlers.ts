@@ -23,6 +23,7 @@ import { hostHandlers } from '../hosts/host-handlers.ts';
 import { sendJson } from '../http/answer.ts';
 import type { LimitBook } from '../limits/limit-book.ts';
 import { limitHandlers } from '../limits/limit-handlers.ts';
+import { cliLoginHandlers } from '../login/cli-login-handlers.ts';
 import { loginHandlers } from '../login/login-handlers.ts';
 import { sessionHandlers } from '../login/session-handlers.ts';
 import { logHandlers } from '../logs/log-handlers.ts';
@@ -34,6 +35,7 @@ import { secretHandlers } from '../secrets/secret-handlers.ts';
 import { snapshotHandlers } from '../snapshots/snapshot-handlers.ts';
 import { taskHandlers } from '../tasks/task-handlers.ts';
 import { healthHandlers } from '../upkeep/health-handlers.ts';
+import { metricsHandler } from '../upkeep/metrics-handler.ts';
 import { API_VERSION } from '../version.ts';
 import { whySlowHandlers } from '../why-slow/why-slow-handlers.ts';
 
@@ -88,11 +90,13 @@ export function handlers({
     ...scheduleHandlers(config, submission),
     ...limitHandlers(config, { ...deps, book }),
     ...loginHandlers(config, { ...deps, cookies, now }),
+    ...cliLoginHandlers(config, { ...deps, cookies, now }),
     ...sessionHandlers(config, { ...deps, cookies, now, authenticate }),
     followBuilds: feedHandler(config, feed, closing),
     ...hookHandlers(config, { ...deps, now }, { watch: deliveryWatch, closing }),
     readAudit: auditHandler(config, deps.audit, closing),
     ...healthHandlers(config, { ...deps, closing }),
+    metrics: metricsHandler(deps.metrics),
     version: async (_request, response) => sendJson(response, 200, { version: API_VERSION }),
     ...docsHandlers(),
   };

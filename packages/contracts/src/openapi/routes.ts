@@ -325,6 +325,16 @@ export const ROUTES = {
     answers: { 200: { description: 'Requests can be served.', content: { 'text/plain': { raw: 'text' } } } },
     problems: ['unavailable'],
   },
+  metrics: {
+    method: 'get',
+    path: '/metrics',
+    tag: 'Service',
+    access: users('hosts:operate', 'pool'),
+    summary: 'Get the metrics of this API process',
+    description: 'In Prometheus’ text format. Each process of a pool exports its own.',
+    answers: { 200: { description: 'The metrics.', content: { 'text/plain': { raw: 'text' } } } },
+    problems: ['not_found'],
+  },
   version: {
     method: 'get',
     path: '/v1/version',

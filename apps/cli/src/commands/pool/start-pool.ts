@@ -6,6 +6,7 @@ import { FsBlobStore, openUsed, storedTrees } from '@kiln/blobs';
 import { closeStarting, HostBuilders } from '@kiln/buildkit';
 import { KilnClient } from '@kiln/client';
 import { artifactKey, contextKey, traceKey } from '@kiln/contracts';
+import { countedState, startMetrics } from '@kiln/metrics';
 import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
 import { startScheduler } from '@kiln/scheduler';
 import { Leadership, MeteredBlobs, openState, storeArtifact } from '@kiln/state';
@@ -53,16 +54,21 @@ async function compose(
 ): Promise<RunningPool> {
   const data = await openDataDir(options.dataDir);
   shutdown.add('data directory', () => data[Symbol.asyncDispose]());
+  const opening = startMetrics(['api', 'scheduler', 'worker'], settings.metricsListen, { log, shutdown });
+  // Awaited below, or not at all if something else fails first.
+  opening.catch(() => {});
   const listen = options.listenWorkers && { ...options.listenWorkers, password: data.redisPassword };
   const redis = await startPrivateRedis(data.redis, log, { listen });
   shutdown.add('redis', () => redis[Symbol.asyncDispose]());
+  const metrics = await opening;
   const state = await openState({
     redisUrl: redis.url,
     namespace: NAMESPACE,
     secretKey: data.secretKeys,
-    onError: (error) => log.warn({ err: error }, 'redis connection error'),
+    ...countedState(metrics, log),
   });
   shutdown.add('state', () => state[Symbol.asyncDispose]());
+  const counted = metrics ? { metrics } : {};
 
   // Taken before the builders stop what an older process left running.
   const epoch = await state.hosts.nextEpoch();
@@ -101,7 +107,7 @@ async function compose(
         secretKey: formatSecretKeys(data.secretKeys),
       },
     },
-    { ...state, outgoing, blobs, log: log.child({ part: 'api' }) },
+    { ...state, ...counted, outgoing, blobs, log: log.child({ part: 'api' }) },
   );
   shutdown.add('api', () => api.close());
 
@@ -118,6 +124,7 @@ async function compose(
       ...state,
       leadership: new Leadership(state.redis, state.keys, owner, settings.scheduling.leaderTtlMs),
       log: log.child({ part: 'scheduler' }),
+      ...counted,
     },
   );
   shutdown.add('scheduler', () => scheduler.close());
@@ -151,6 +158,7 @@ async function compose(
       mirrors,
       disk: () => diskOf(data.path, builders, mirrors),
       log: log.child({ part: 'worker' }),
+      ...counted,
     },
   );
   shutdown.add('worker', () => worker.drain(options.drainTimeoutMs));
