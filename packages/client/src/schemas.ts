@@ -4,6 +4,7 @@ export {
   buildPage,
   cacheList,
   cleanAnswer,
+  cliLoginView,
   connectionList,
   connectionView,
   createdToken,

@@ -136,7 +136,10 @@ export {
   webhookView,
 } from './hooks/webhook.ts';
 export {
+  type CliLoginView,
   type CreatedToken,
+  cliLoginQuery,
+  cliLoginView,
   createdToken,
   loginQuery,
   type TokenRequest,
@@ -209,7 +212,9 @@ export {
   NAMESPACE_ARG,
   OUTSIDE_DOCKERFILE,
   SUPERSEDE_MODES,
+  type TimedEntries,
   TREE_PARTS_TYPE,
+  timedEntries,
 } from './http/constants.ts';
 export { isExportOption } from './http/export-options.ts';
 export {
@@ -298,6 +303,7 @@ export {
   targetSpecs,
   type UploadedTree,
   uploadedTrees,
+  withoutDirectoryTimes,
 } from './http/target-specs.ts';
 export { type TaskView, taskList, taskQuery, taskView, taskWaitQuery } from './http/tasks.ts';
 export {

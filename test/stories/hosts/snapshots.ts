@@ -53,8 +53,10 @@ export function snapshotStories({ pool }: HostsLab): void {
     const kiln = async (...args: string[]) => (await command.run(...args)).stdout;
     await scenario(pool())
       .step('export', async () => {
-        expect(await kiln('cache', 'export', 'saved', file)).toContain(`${file}: snapshot `);
-        expect(await kiln('cache', 'export', 'saved', '--dir', join(dir.path, 'out'))).toContain('1 entries of /cache');
+        expect(await kiln('snapshot', 'export', 'saved', file)).toContain(`${file}: snapshot `);
+        expect(await kiln('snapshot', 'export', 'saved', '--dir', join(dir.path, 'out'))).toContain(
+          '1 entries of /cache',
+        );
         expect((await readFile(join(dir.path, 'out', 'cache', 'f'))).length).toBe(30 * 1024 * 1024);
       })
       .step('refuse damaged files', async (story) => {
@@ -72,14 +74,14 @@ export function snapshotStories({ pool }: HostsLab): void {
           [Buffer.from('PK\x03\x04 something else entirely'), 'a file of another kind'],
         ] as const) {
           await writeFile(damaged, content);
-          await expect(kiln('cache', 'import', damaged, '--repo', 'copy')).rejects.toThrow(message);
+          await expect(kiln('snapshot', 'import', damaged, '--repo', 'copy')).rejects.toThrow(message);
         }
         expect(await story.pool.client.snapshots({ repo: 'copy' })).toEqual([]);
-        await expect(kiln('cache', 'save', 'never-built')).rejects.toThrow('never-built');
-        await expect(kiln('cache', 'export', 'never-built', damaged)).rejects.toThrow('has no snapshot');
+        await expect(kiln('snapshot', 'create', 'never-built')).rejects.toThrow('never-built');
+        await expect(kiln('snapshot', 'export', 'never-built', damaged)).rejects.toThrow('has no snapshot');
       })
       .step('import', async () => {
-        expect(await kiln('cache', 'import', file, '--repo', 'copy')).toContain('snapshot of copy, 1 cache mounts');
+        expect(await kiln('snapshot', 'import', file, '--repo', 'copy')).toContain('snapshot of copy, 1 cache mounts');
         const seeded = await kiln('cache', 'seed', 'copy', '--host', 'c');
         expect(seeded).toContain('c: 1 cache mount filled');
       })

@@ -6,6 +6,7 @@ import { instant } from '../http/answer.ts';
 import { within } from '../http/deadline.ts';
 import { unauthorized } from '../http/unauthorized.ts';
 import { looksLikeJwt } from '../oidc/verify-token.ts';
+import { bearerToken } from './bearer-token.ts';
 import type { Cookies } from './cookies.ts';
 import { checkSameOrigin } from './same-origin.ts';
 
@@ -29,7 +30,7 @@ export function authenticator(deps: AuthenticatorDeps): Authenticate {
   return async (request) => {
     const header = request.get('authorization');
     if (header === undefined) return sessionPrincipal(request, deps);
-    const token = /^Bearer +([^\s]+) *$/i.exec(header)?.[1];
+    const token = bearerToken(request);
     if (token === undefined) throw unauthorized('no bearer token was sent', { isMissing: true });
     return deps.local(token) ?? (looksLikeJwt(token) ? verified(token, deps) : storedPrincipal(token, deps));
   };
@@ -55,10 +56,15 @@ async function verified(token: string, { verifyJwt }: AuthenticatorDeps): Promis
 
 async function storedPrincipal(
   text: string,
-  { tokens, storeTimeoutMs, now, log }: AuthenticatorDeps,
+  { tokens, sessions, storeTimeoutMs, now, log }: AuthenticatorDeps,
 ): Promise<Principal> {
   const kind = tokenKind(text);
   if (kind === 'mistyped') throw unauthorized('the bearer token is mistyped or truncated: its checksum is wrong');
+  if (kind === 'session') {
+    const principal = await within(storeTimeoutMs, sessions.find(text));
+    if (!principal) throw unauthorized('the login has ended: log in again with kiln login');
+    return principal;
+  }
   const token = kind === undefined ? undefined : await within(storeTimeoutMs, tokens.find(text));
   if (!token) throw unauthorized('the bearer token is unknown to this Kiln, or was revoked');
   if (token.expiresAt !== undefined && token.expiresAt <= now()) {

@@ -128,6 +128,9 @@ const MATRIX: Readonly<Record<OperationId, Row>> = {
   startLogin: everyone('404 not_found'),
   finishLogin: everyone('404 not_found'),
   logout: { ...everyone('204'), anonymous: UNKNOWN, expired: UNKNOWN, revoked: UNKNOWN },
+  readCliLogin: everyone('404 not_found'),
+  showCliLogin: everyone('404 not_found'),
+  approveCliLogin: { ...everyone('404 not_found'), anonymous: UNKNOWN, expired: UNKNOWN, revoked: UNKNOWN },
   health: everyone('200'),
   ready: everyone('200'),
   // The API of these tests records none.

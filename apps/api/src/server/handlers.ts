@@ -20,6 +20,7 @@ import { hostHandlers } from '../hosts/host-handlers.ts';
 import { sendJson } from '../http/answer.ts';
 import type { LimitBook } from '../limits/limit-book.ts';
 import { limitHandlers } from '../limits/limit-handlers.ts';
+import { cliLoginHandlers } from '../login/cli-login-handlers.ts';
 import { loginHandlers } from '../login/login-handlers.ts';
 import { logHandlers } from '../logs/log-handlers.ts';
 import type { LogSendDeps } from '../logs/send-log.ts';
@@ -81,6 +82,7 @@ export function handlers({
     ...scheduleHandlers(config, submission),
     ...limitHandlers(config, { ...deps, book }),
     ...loginHandlers(config, { ...deps, cookies, now }),
+    ...cliLoginHandlers(config, { ...deps, cookies, now }),
     ...hookHandlers(config, { ...deps, now }, { watch: deliveryWatch, closing }),
     readAudit: auditHandler(config, deps.audit, closing),
     ...healthHandlers(config, { ...deps, closing }),

@@ -89,6 +89,29 @@ export const loginQuery = z.strictObject({
   returnTo: z.string().default('/').meta({ description: 'Path of this site to return to after the login.' }),
 });
 
+/** Query of the routes `/auth/cli`. */
+export const cliLoginQuery = z.strictObject({
+  code: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'a code of 64 hexadecimal digits')
+    .meta({
+      description: 'SHA-256 of the token that the command has made and keeps, in hexadecimal.',
+    }),
+  name: z
+    .string()
+    .regex(/^[^\p{Cc}]{1,100}$/u, '1 to 100 characters without control characters')
+    .optional()
+    .meta({ description: 'Name of the machine on which the command runs, for the person who approves.' }),
+});
+
+export const cliLoginView = z
+  .strictObject({
+    approved: z.boolean(),
+    page: z.string().meta({ description: 'URL of the page to approve it, without its query.' }),
+  })
+  .meta({ id: 'CliLogin' });
+export type CliLoginView = z.output<typeof cliLoginView>;
+
 export const whoamiView = z
   .strictObject({
     kind: z.enum(PRINCIPAL_KINDS),
