@@ -18,6 +18,7 @@ export {
   joinGrant,
   limitList,
   limitView,
+  loginCode,
   messagePage,
   messageView,
   modeDefault,

@@ -17,7 +17,9 @@ export function countState(metrics: Metrics): CountedState {
     changed: (before, after) => countChange(metrics, before, after),
     answered: (ms, error) => {
       observeMs(metrics, 'kiln_redis_command_duration_seconds', ms);
-      if (error) metrics.count('kiln_redis_errors_total', 1, { code: codeOf(error) });
+      // A script that Redis doesn't have yet is sent to it next.
+      if (error && !error.message.startsWith('NOSCRIPT'))
+        metrics.count('kiln_redis_errors_total', 1, { code: codeOf(error) });
     },
   };
 }

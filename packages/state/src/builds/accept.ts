@@ -1,4 +1,4 @@
-import { canonicalJson } from '@kiln/contracts';
+import { canonicalJson, withoutDirectoryTimes } from '@kiln/contracts';
 import { type BuildRecord, isCommit, type Trust } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import { SUBJECT_KEPT_MS } from '../hooks/subject-store.ts';
@@ -155,7 +155,9 @@ function newRecord(
 
 /** Identifies identical builds by their whole request and trust. Computed with a key, because it covers the values of secrets and logins. */
 function shareDigest(sealer: Sealer, { spec, secrets, logins, trust = 'trusted', granted = {} }: NewBuild): string {
-  return sealer.digest(canonicalJson({ spec, secrets, trust, granted, ...(logins && { logins }) }));
+  return sealer.digest(
+    canonicalJson({ spec: withoutDirectoryTimes(spec), secrets, trust, granted, ...(logins && { logins }) }),
+  );
 }
 
 /** Whether the source may change: a branch, a tag or the remote HEAD. */
