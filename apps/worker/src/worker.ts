@@ -1,4 +1,6 @@
+import type { HostDisk } from '@kiln/contracts';
 import { ConnectionTokens } from '@kiln/forges';
+import { NO_METRICS } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import {
   ArchiveIndex,
@@ -30,6 +32,7 @@ import { seedCaches } from './tasks/seed-caches.ts';
 import type { HostTaskHandlers } from './tasks/task-handler.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
 import { AttemptRecorders } from './traces/attempt-recorder.ts';
+import { collectHost, countingLogs } from './worker-metrics.ts';
 import type { WorkerDeps, WorkerOptions } from './worker-options.ts';
 
 /** How long a forge may take to answer a request for a token, ms. */
@@ -72,10 +75,14 @@ function snapshotTasks(
 }
 
 /** The archives of builds' caches, which are stored as snapshots are. */
-function archivesOf({ snapshots, trees, redis, keys, log }: WorkerDeps, now: () => number): CacheArchives | undefined {
+function archivesOf(
+  { snapshots, trees, redis, keys, log }: WorkerDeps,
+  keptBytes: number | undefined,
+  now: () => number,
+): CacheArchives | undefined {
   if (!snapshots) return undefined;
   const target = (team: string) => snapshots.target(team);
-  return new CacheArchives({ index: new ArchiveIndex(redis, keys), target, trees, log, now });
+  return new CacheArchives({ index: new ArchiveIndex(redis, keys, { keptBytes }), target, trees, log, now });
 }
 
 class Worker implements RunningWorker {
@@ -89,6 +96,8 @@ class Worker implements RunningWorker {
   readonly #diskGuard: DiskGuard;
   readonly #lastMoves: LastMoves;
   readonly #log: Logger;
+  readonly #collecting: Disposable;
+  #disk: HostDisk | undefined;
   readonly #failed = Promise.withResolvers<never>();
   readonly #left = Promise.withResolvers<'drained' | 'removed'>();
   #consumer: AttemptConsumer | undefined;
@@ -120,6 +129,7 @@ class Worker implements RunningWorker {
       keepBrokenMs: options.keepBrokenMs,
       repairLimits: options.repairLimits,
       onOffer: (offer) => worker.#session.change(offer),
+      metrics: deps.metrics,
       log: deps.log.child({ host: hostName }),
       now,
     });
@@ -133,17 +143,17 @@ class Worker implements RunningWorker {
     this.#executors = executors;
     this.#log = deps.log.child({ host: options.hostName });
     this.#failed.promise.catch(() => {});
-    const { redis, keys, replication, now = Date.now } = deps;
+    const { redis, keys, replication, metrics = NO_METRICS, now = Date.now } = deps;
     this.#recorders = new AttemptRecorders({ ...deps, log: this.#log, now });
     this.#attempts = new HostAttempts({
       ...deps,
       recorders: this.#recorders,
-      archives: archivesOf(deps, now),
+      archives: archivesOf(deps, options.repoArchiveCapBytes, now),
       references: new CacheReferences(redis, keys),
       host: options.hostName,
       incarnation: deps.identity.incarnation,
       attempts: new AttemptStore(redis, keys, { now, replication }),
-      logs: new LogStore(redis, keys),
+      logs: countingLogs(new LogStore(redis, keys), metrics),
       executor: executors,
       tokens: new ConnectionTokens({ fetch: deps.outgoing.fetch, timeoutMs: FORGE_TIMEOUT_MS, now }),
       reportNow: () => this.#session.poke(),
@@ -159,6 +169,7 @@ class Worker implements RunningWorker {
         this.#lastMoves.taskEnded();
         this.#leaveIfDrained();
       },
+      metrics,
       log: this.#log,
     });
     this.#diskGuard = new DiskGuard({
@@ -193,13 +204,21 @@ class Worker implements RunningWorker {
         running: () => this.#attempts.calls,
         disk: async () => {
           const disk = await deps.disk?.();
+          this.#disk = disk;
           // Before the host has joined, there is nobody to report to.
           if (disk && this.#consumer) this.#diskGuard.measured(disk);
           return disk;
         },
       },
       this.#log,
+      metrics,
     );
+    this.#collecting = collectHost(metrics, () => ({
+      slots: options.slots,
+      running: this.#attempts.calls.length,
+      disk: this.#disk,
+      ...executors.figures,
+    }));
   }
 
   get failed(): Promise<never> {
@@ -271,6 +290,7 @@ class Worker implements RunningWorker {
     await this.#executors.closeCaches(LAST_REPORT_MS);
     await this.#recorders.close(LAST_RECORD_MS);
     if (!this.#expelled) await persist(() => this.#session.leave(drained), failed);
+    this.#collecting[Symbol.dispose]();
     this.#log.info({}, 'worker left');
   }
 

@@ -127,7 +127,7 @@ test('a drop of a worker that is killed in the middle is repeated by the next on
   executor.prune = async () => {
     await prune(['r-a/x']);
     killed.resolve();
-    return await new Promise<number>(() => {});
+    return await new Promise<never>(() => {});
   };
   runner(dropCaches(caches, Date.now)).order(1);
   await killed.promise;

@@ -1,5 +1,6 @@
-import { BUILD_STATES, CACHE_MODES, FAILURE_CODES, ISOLATIONS, TRUSTS } from '@kiln/domain';
+import { CACHE_MODES, FAILURE_CODES, ISOLATIONS, TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
+import { buildFilter } from './build-filter.ts';
 import { attemptEnd, buildView, stepCounts } from './build-view.ts';
 import { buildId, instant } from './fields.ts';
 import { hostNetwork } from './host-network.ts';
@@ -15,9 +16,7 @@ export type BuildPage = z.output<typeof buildPage>;
 
 /** Query of `GET /v1/builds`. */
 export const buildQuery = z.strictObject({
-  repo: z.string().min(1).max(1024).optional(),
-  state: z.enum(BUILD_STATES).optional(),
-  team: z.string().min(1).max(63).optional(),
+  ...buildFilter,
   limit: z.coerce.number().int().min(1).max(200).default(50),
   cursor: buildId.optional(),
 });

@@ -225,7 +225,7 @@ describe('errors of kiln build', () => {
   it('are reported before the context is sent', async () => {
     const at = cli.io({ env: { KILN_TOKEN: 'wrong' } });
     expect(await runCli(['build'], at)).toBe(125);
-    expect(at.stderr.text).toContain('Set KILN_TOKEN (or --token)');
+    expect(at.stderr.text).toContain('Log in with `kiln login`, or set KILN_TOKEN (or --token)');
     expect(cli.api.seen.map(({ path }) => path)).toEqual(['/v1/builds']);
   });
 
