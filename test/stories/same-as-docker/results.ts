@@ -137,7 +137,10 @@ export function resultStories({ pool, images }: SameLab): void {
       (program) => ['--tag', nameOf(program), '--load', '--quiet', '--provenance=false', ...flags, '.'],
       read,
     );
-    expect(expected).toMatchObject({ image: expect.stringContaining('"of":"flag"'), name: 'docker.io/library/its own' });
+    expect(expected).toMatchObject({
+      image: expect.stringContaining('"of":"flag"'),
+      name: 'docker.io/library/its own',
+    });
     expect(expected.stdout).toMatch(/^sha256:[0-9a-f]{64}\n$/);
     expect(got).toEqual(expected);
   });
