@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import { openBlobs, s3Options } from '@kiln/blobs';
+import { countedState, startMetrics } from '@kiln/metrics';
 import {
   formatSecretKeys,
   InvalidEnvironment,
@@ -40,12 +41,13 @@ const settings = settingsOrExit(() => {
 });
 
 await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
+  const metrics = await startMetrics(['api'], settings.KILN_METRICS_LISTEN, { log, shutdown });
   const state = await openState({
     redisUrl: settings.KILN_REDIS_URL,
     minReplicas: settings.KILN_REDIS_MIN_REPLICAS,
     namespace: settings.KILN_NAMESPACE,
     secretKey: settings.secretKeys,
-    onError: (error) => log.warn({ err: error }, 'redis connection error'),
+    ...countedState(metrics, log),
   });
   shutdown.add('state', () => state[Symbol.asyncDispose](), STATE_CLOSE_LIMIT_MS);
   for (const problem of await state.unfitness()) log.warn({ problem }, 'redis is not fit');
@@ -69,7 +71,7 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
       },
       ...storageConfig(settings),
     },
-    { ...state, outgoing, blobs, log },
+    { ...state, outgoing, blobs, log, ...(metrics && { metrics }) },
   );
   shutdown.add('api', () => api.close(), API_CLOSE_LIMIT_MS);
   return {};

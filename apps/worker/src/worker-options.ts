@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { HostDisk, HostNetwork } from '@kiln/contracts';
 import type { Amount, BuildRecord, RepairLimits } from '@kiln/domain';
 import type { GitGuard } from '@kiln/git';
+import type { Metrics } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import type { AttemptRef, State, WorkerIdentity } from '@kiln/state';
 import type { TreeReader } from '@kiln/trees';
@@ -67,6 +68,8 @@ export interface WorkerDeps
   /** Measures the disk with the worker's data. */
   disk?(): Promise<HostDisk | undefined>;
   readonly log: Logger;
+  /** Default: nothing is recorded. */
+  readonly metrics?: Metrics;
   readonly now?: () => number;
   /** Called after each report that the pool has accepted. */
   readonly onReport?: () => void;

@@ -1,4 +1,6 @@
+import type { HostDisk } from '@kiln/contracts';
 import { ConnectionTokens } from '@kiln/forges';
+import { NO_METRICS } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import {
   ArchiveIndex,
@@ -31,6 +33,7 @@ import { seedCaches } from './tasks/seed-caches.ts';
 import type { HostTaskHandlers } from './tasks/task-handler.ts';
 import { TaskLanes } from './tasks/task-lanes.ts';
 import { AttemptRecorders } from './traces/attempt-recorder.ts';
+import { collectHost, countingLogs } from './worker-metrics.ts';
 import type { WorkerDeps, WorkerOptions } from './worker-options.ts';
 
 /** How long a forge may take to answer a request for a token, ms. */
@@ -100,6 +103,8 @@ class Worker implements RunningWorker {
   readonly #diskGuard: DiskGuard;
   readonly #lastMoves: LastMoves;
   readonly #log: Logger;
+  readonly #collecting: Disposable;
+  #disk: HostDisk | undefined;
   readonly #failed = Promise.withResolvers<never>();
   readonly #left = Promise.withResolvers<'drained' | 'removed'>();
   #consumer: AttemptConsumer | undefined;
@@ -131,6 +136,7 @@ class Worker implements RunningWorker {
       keepBrokenMs: options.keepBrokenMs,
       repairLimits: options.repairLimits,
       onOffer: (offer) => worker.#session.change(offer),
+      metrics: deps.metrics,
       log: deps.log.child({ host: hostName }),
       now,
     });
@@ -144,7 +150,7 @@ class Worker implements RunningWorker {
     this.#executors = executors;
     this.#log = deps.log.child({ host: options.hostName });
     this.#failed.promise.catch(() => {});
-    const { redis, keys, replication, now = Date.now } = deps;
+    const { redis, keys, replication, metrics = NO_METRICS, now = Date.now } = deps;
     this.#recorders = new AttemptRecorders({ ...deps, log: this.#log, now });
     this.#attempts = new HostAttempts({
       ...deps,
@@ -154,7 +160,7 @@ class Worker implements RunningWorker {
       host: options.hostName,
       incarnation: deps.identity.incarnation,
       attempts: new AttemptStore(redis, keys, { now, replication }),
-      logs: new LogStore(redis, keys),
+      logs: countingLogs(new LogStore(redis, keys), metrics),
       executor: executors,
       tokens: new ConnectionTokens({ fetch: deps.outgoing.fetch, timeoutMs: FORGE_TIMEOUT_MS, now }),
       reportNow: () => this.#session.poke(),
@@ -174,6 +180,7 @@ class Worker implements RunningWorker {
         this.#lastMoves.taskEnded();
         this.#leaveIfDrained();
       },
+      metrics,
       log: this.#log,
     });
     this.#diskGuard = new DiskGuard({
@@ -208,13 +215,21 @@ class Worker implements RunningWorker {
         running: () => this.#attempts.calls,
         disk: async () => {
           const disk = await deps.disk?.();
+          this.#disk = disk;
           // Before the host has joined, there is nobody to report to.
           if (disk && this.#consumer) this.#diskGuard.measured(disk);
           return disk;
         },
       },
       this.#log,
+      metrics,
     );
+    this.#collecting = collectHost(metrics, () => ({
+      slots: options.slots,
+      running: this.#attempts.calls.length,
+      disk: this.#disk,
+      ...executors.figures,
+    }));
   }
 
   get failed(): Promise<never> {
@@ -286,6 +301,7 @@ class Worker implements RunningWorker {
     await this.#executors.closeCaches(LAST_REPORT_MS);
     await this.#recorders.close(LAST_RECORD_MS);
     if (!this.#expelled) await persist(() => this.#session.leave(drained), failed);
+    this.#collecting[Symbol.dispose]();
     this.#log.info({}, 'worker left');
   }
 

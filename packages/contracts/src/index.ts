@@ -136,9 +136,17 @@ export {
   webhookView,
 } from './hooks/webhook.ts';
 export {
+  type CliLoginView,
   type CreatedToken,
+  cliLoginQuery,
+  cliLoginView,
   createdToken,
+  type LoginCode,
+  type LoginMethods,
+  loginCode,
+  loginMethods,
   loginQuery,
+  sessionRequest,
   type TokenRequest,
   type TokenView,
   tokenId,
@@ -166,6 +174,7 @@ export {
   type UploadedContext,
   uploadedContexts,
 } from './http/build-contexts.ts';
+export { type BuildFacts, type BuildFilter, branchOf, matchesFilter } from './http/build-filter.ts';
 export {
   type BuildRequest,
   type BuildRequestInput,
@@ -219,7 +228,9 @@ export {
   NAMESPACE_ARG,
   OUTSIDE_DOCKERFILE,
   SUPERSEDE_MODES,
+  type TimedEntries,
   TREE_PARTS_TYPE,
+  timedEntries,
 } from './http/constants.ts';
 export { isExportOption } from './http/export-options.ts';
 export {
@@ -249,6 +260,7 @@ export {
   type HostDisk,
   type HostReport,
   hostDisk,
+  hostLoad,
   hostName,
   hostReport,
   MAX_INCIDENTS,
@@ -308,6 +320,7 @@ export {
   targetSpecs,
   type UploadedTree,
   uploadedTrees,
+  withoutDirectoryTimes,
 } from './http/target-specs.ts';
 export { type TaskView, taskList, taskQuery, taskView, taskWaitQuery } from './http/tasks.ts';
 export {

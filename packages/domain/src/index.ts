@@ -231,6 +231,7 @@ export type {
   NotCompared,
   RepoEviction,
 } from './why-slow/cause.ts';
+export { remoteSources } from './why-slow/copy-sources.ts';
 export { type Compare, type ExplainedStep, explainMisses, firstMiss, sameBuilder } from './why-slow/explain-misses.ts';
 export { maskValues } from './why-slow/mask-values.ts';
 export { readDockerfile } from './why-slow/read-dockerfile.ts';

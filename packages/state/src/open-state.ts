@@ -30,6 +30,7 @@ import { connectRedis, isSentinel } from './redis/connect.ts';
 import { consumeEvents, type EventGroupOptions } from './redis/event-group.ts';
 import { createKeys, type Keys } from './redis/keys.ts';
 import { Memory } from './redis/memory.ts';
+import { observeState, type StateObserver } from './redis/observer.ts';
 import { PoolEvents } from './redis/pool-events.ts';
 import { type ReplicaState, readReplicas } from './redis/replicas.ts';
 import { Replication } from './redis/replication.ts';
@@ -57,6 +58,7 @@ export interface StateOptions {
   readonly replicaTimeoutMs?: number;
   /** Called with connection errors; connections recover by themselves. */
   onError(error: Error): void;
+  readonly observer?: StateObserver;
   readonly now?: () => number;
 }
 
@@ -114,6 +116,7 @@ export interface State extends AsyncDisposable {
 export async function openState(options: StateOptions): Promise<State> {
   const { namespace, secretKey, onError, now = Date.now } = options;
   const redis = connectRedis(options.redisUrl, onError);
+  if (options.observer) observeState(redis, options.observer);
   const keys = createKeys(namespace);
   const { secretTtlMs = DEFAULT_SECRET_TTL_MS } = options;
   const followUps = new FollowUps(redis, keys, { now, secretTtlMs });

@@ -1,5 +1,13 @@
 import { noteUse, type TreeStore } from '@kiln/blobs';
-import { type BuildRequest, type BuildSpec, cacheOfMode, contextKey, uploadedTrees } from '@kiln/contracts';
+import {
+  type BuildRequest,
+  type BuildSpec,
+  cacheOfMode,
+  contextKey,
+  timedEntries,
+  uploadedTrees,
+  withoutDirectoryTimes,
+} from '@kiln/contracts';
 import { creatorOf, isTerminal, leastTrust, type Principal, type PushRule } from '@kiln/domain';
 import {
   type BuildSecretReader,
@@ -122,7 +130,12 @@ export async function submitBuild(
     ...(granted && { granted }),
     ...(pullRequest !== undefined && { pullRequest }),
     ...(clonesWith && { clonesWith }),
-    ...(key && { idempotency: { ...key, fingerprint: fingerprint({ spec: asked, secrets: hashed(secrets) }) } }),
+    ...(key && {
+      idempotency: {
+        ...key,
+        fingerprint: fingerprint({ spec: withoutDirectoryTimes(asked), secrets: hashed(secrets) }),
+      },
+    }),
   });
 }
 
@@ -223,12 +236,12 @@ async function keptSource(
   if (context) {
     checkContextSize(Math.max(context.sizeBytes, context.tree.fileBytes), rules);
     await context.keep(rules.share);
-    const times = mtimes === 'submitted' ? await context.keepTimes(rules.share) : undefined;
+    const times = await context.keepTimes(rules.share, timedEntries({ mtimes }));
     return { ...source, digest: context.tree.root, ...(times !== undefined && { times }) };
   }
   // The schema has checked their form.
   const [digest, times] = [source.digest as Digest, source.times as Digest | undefined];
-  const { fileBytes } = await requireTree(team, { digest, times, dockerfile }, trees);
+  const { fileBytes } = await requireTree(team, { digest, times, timed: timedEntries({ mtimes }), dockerfile }, trees);
   checkContextSize(fileBytes, rules);
   return source;
 }

@@ -149,7 +149,7 @@ export function snapshotHandlers(
           'cache_not_found',
           'repo',
           owner.repo,
-          `a repo of which ${asked.host === undefined ? 'a host' : asked.host} has caches; kiln hosts NAME lists them`,
+          `a repo of which ${asked.host === undefined ? 'a host' : asked.host} has caches; kiln host show NAME lists them`,
         );
       await order('save', tasks.newId(), { host, owner, response, call });
     },
@@ -185,7 +185,7 @@ export function snapshotHandlers(
       'snapshot_not_found',
       'repo',
       owner.repo,
-      'a repo that has a snapshot; kiln cache save makes one',
+      'a repo that has a snapshot; kiln snapshot create makes one',
     );
   }
 }

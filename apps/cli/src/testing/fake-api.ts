@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
@@ -68,6 +69,12 @@ export class FakeApi implements AsyncDisposable {
   placement: PlacementInfoView['decisions'] = [];
   whySlow: Omit<WhySlowView, 'build'> = {};
   artifact: Buffer = Buffer.alloc(0);
+  /** Whether it has a login by the browser. */
+  hasLogin = false;
+  /** The codes of the logins by `kiln login` that somebody has approved. Their tokens are valid. */
+  readonly approved = new Set<string>();
+  /** When the identity of `whoami` expires. */
+  expiresAt: string | undefined;
   trees = new PartStore();
   token = 'test-token';
   /** Undefined: as a server that doesn't tell its version. */
@@ -164,9 +171,19 @@ export class FakeApi implements AsyncDisposable {
     }
     const refusal = this.refusals.get(`${seen.method} ${pathname}`)?.shift();
     if (refusal) return problem(res, refusal.status, refusal.code, refusal.detail, refusal.errors);
-    if (req.headers.authorization !== `Bearer ${this.token}`) {
+    if (pathname === '/auth/cli/state') {
+      if (!this.hasLogin) return problem(res, 404, 'not_found', 'login is not available');
+      const code = searchParams.get('code') ?? '';
+      return json(res, 200, { approved: this.approved.has(code), page: `${this.url}/auth/cli` });
+    }
+    if (!this.#admits(req.headers.authorization)) {
       return problem(res, 401, 'unauthorized', 'the token is not one that this Kiln knows');
     }
+    if (pathname === '/auth/logout') {
+      this.approved.delete(codeOf(req.headers.authorization));
+      return void res.writeHead(204).end();
+    }
+    if (pathname === '/v1/whoami') return json(res, 200, this.#whoami());
     const [, , kind, id, action] = pathname.split('/');
     if (kind === 'hosts' && id !== undefined) {
       const host = this.hosts.find((known) => (known as { name: string }).name === id);
@@ -204,6 +221,15 @@ export class FakeApi implements AsyncDisposable {
     if (action === 'logs') return this.#stream(req, res);
     if (Number(searchParams.get('wait')) > 0) await this.#ended();
     json(res, 200, id === this.build.id ? this.build : build);
+  }
+
+  #admits(authorization = ''): boolean {
+    return authorization === `Bearer ${this.token}` || this.approved.has(codeOf(authorization));
+  }
+
+  #whoami(): object {
+    const who = { kind: 'session', id: 'oidc:corp:alice', name: 'alice', team: 'web', scopes: [], trust: 'trusted' };
+    return { ...who, ...(this.expiresAt !== undefined && { expiresAt: this.expiresAt }) };
   }
 
   async #storeTrees({ headers, body }: Seen, isQuestion: boolean): Promise<object> {
@@ -246,6 +272,11 @@ export class FakeApi implements AsyncDisposable {
       this.server.close(resolve);
     });
   }
+}
+
+/** The code of the token that a request carries. */
+function codeOf(authorization = ''): string {
+  return createHash('sha256').update(authorization.replace('Bearer ', '')).digest('hex');
 }
 
 function json(res: ServerResponse, status: number, body: unknown): void {

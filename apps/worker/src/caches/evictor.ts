@@ -1,4 +1,5 @@
 import { type BuilderCache, builderCaches, chooseEvictions, type Eviction, type EvictionNeed } from '@kiln/domain';
+import { type Metrics, NO_METRICS } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import type { EvictionStore, HostEviction, HostWriter, LearnedStore, UsageStore } from '@kiln/state';
 import type { Executor } from '../engine/executor.ts';
@@ -12,6 +13,7 @@ export interface EvictorDeps {
   readonly writer: HostWriter;
   /** The repo that the host built last, by its cache key, if any. */
   readonly lastBuilt: () => string | undefined;
+  readonly metrics?: Metrics | undefined;
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -85,8 +87,13 @@ export class Evictor {
 
   /** A failure is only logged: the list explains, and decides nothing. */
   async #publish(evicted: readonly HostEviction[]): Promise<void> {
-    const { evictions, writer, log } = this.#deps;
-    for (const each of evicted) log.info({ ...each }, 'cache evicted');
+    const { evictions, writer, metrics = NO_METRICS, log } = this.#deps;
+    for (const each of evicted) {
+      const { bytes, reason } = each;
+      metrics.count('kiln_cache_evictions_total', 1, { reason });
+      metrics.count('kiln_cache_evicted_bytes_total', bytes, { reason });
+      log.info({ ...each }, 'cache evicted');
+    }
     await evictions
       .publish(writer, evicted)
       .catch((error: unknown) => log.warn({ err: error }, 'publishing the evictions failed'));

@@ -28,6 +28,7 @@ import { namedContextDirs } from './named-contexts.ts';
 import { packOutputs } from './pack-outputs.ts';
 import { prepareContext } from './prepare-context.ts';
 import { pushAgain } from './push-again.ts';
+import { readRemotes } from './read-remotes.ts';
 import { RecordSink } from './record-sink.ts';
 import { refusedEntitlements } from './refused-entitlements.ts';
 import { runBuildx } from './run-buildx.ts';
@@ -123,7 +124,10 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   for (const one of unquiet) await awaitQuiet(host.connectBuildkit, one, host.log);
   const history = ref === undefined || halt.reason ? undefined : await readRest(host, ref, reader);
   await reader.end();
-  request.observer?.steps(first.trace.steps, first.trace.leftOut);
+  if (request.observer) {
+    const steps = await readRemotes(host, first.trace.steps, () => (bake ? Promise.resolve(undefined) : files.ref()));
+    request.observer.steps(steps, first.trace.leftOut);
+  }
   const finished =
     history && exitCode !== 0 && reader.brokenOff && isAllDone(spec, history, reader) ? history : undefined;
   const isBuilt = exitCode === 0 || finished !== undefined;

@@ -10,6 +10,7 @@ import {
   type Listing,
   listedBuildFiles,
   newestTime,
+  notFilesOf,
   type TimedEntry,
   type TreeChanges,
   type TreeRecord,
@@ -34,14 +35,16 @@ const BLOCK_BYTES = 4096;
 export interface SubmittedTimes {
   /** Identifies them: equal ids mean equal times. */
   readonly id: string;
-  /** @param paths of all entries of the tree, in the order of a `Listing` */
-  read(paths: readonly ByteString[], signal: AbortSignal): Promise<ReadonlyMap<ByteString, bigint>>;
+  /** Returns what assigns them to paths, which must be those of all entries that they were made of, in the order of a `Listing`. @throws TreePartMissing */
+  read(signal: AbortSignal): Promise<(paths: readonly ByteString[]) => ReadonlyMap<ByteString, bigint>>;
 }
 
 export interface TreeRequest {
   readonly source: TreeSource;
   /** Default: each file keeps its time until its content changes. */
   readonly times: SubmittedTimes | undefined;
+  /** Those of directories and links, if `times` is undefined: for those that the ledger doesn't have. They aren't part of what the build needs. */
+  readonly directoryTimes?: SubmittedTimes | undefined;
   /** Path of the Dockerfile in the tree; undefined for a named context, which has none of the build's. */
   readonly dockerfile: string | undefined;
   /** Whether ignore files apply. Default: true. */
@@ -237,7 +240,7 @@ export class WorkingTree {
   async #timed(
     given: GivenTree,
     listing: Listing,
-    { times, dockerfile }: TreeRequest,
+    { times, dockerfile, directoryTimes }: TreeRequest,
     ledger: TimeLedger,
     running: DisposableStack,
     signal: AbortSignal,
@@ -245,13 +248,15 @@ export class WorkingTree {
     const context =
       dockerfile === OUTSIDE_DOCKERFILE ? listing.filter(({ path }) => path !== OUTSIDE_DOCKERFILE) : listing;
     if (!times) {
-      const result = await ledger.give(given, context, this.#deps.now());
+      const read = await directoryTimes?.read(signal);
+      const sent = read?.(notFilesOf(listing).map(({ path }) => path));
+      const result = await ledger.give(given, context, this.#deps.now(), sent);
       running.use(result.running);
       return result;
     }
-    const paths = listing.map(({ path }) => path);
-    const read = await times.read(paths, signal);
-    const entries = context.map((entry) => ({ ...entry, mtimeNs: read.get(entry.path) ?? 0n }));
+    const read = await times.read(signal);
+    const sent = read(listing.map(({ path }) => path));
+    const entries = context.map((entry) => ({ ...entry, mtimeNs: sent.get(entry.path) ?? 0n }));
     given.entries = async () => entries;
     const cleared = await ledger.clear(given);
     running.use(cleared.running);

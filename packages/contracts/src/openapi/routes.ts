@@ -105,9 +105,28 @@ export const ROUTES = {
     tag: 'Builds',
     access: users('builds:read', 'list'),
     summary: 'List builds, newest first',
+    description:
+      'A page may have fewer builds than `limit`, even none, if few match `branch`, `trigger`, `host` or `text`: the list goes on as long as there is a `next`.',
     query: buildQuery,
     answers: { 200: { description: 'A page of builds.', content: { 'application/json': buildPage } } },
     problems: ['invalid_request'],
+  },
+  // Before `getBuild`, whose path it would match.
+  followBuilds: {
+    method: 'get',
+    path: '/v1/builds/events',
+    tag: 'Builds',
+    access: users('builds:read', 'list'),
+    summary: 'Follow changes of builds',
+    description:
+      'For live lists. After `ready`, each change of a build that you may see follows as an event `build` with the build as JSON, the latest state of each at most some times a second. `reset`, and any new connection, mean that some may be missing: read the list again.',
+    answers: {
+      200: {
+        description: 'Server-sent events `ready`, `build` and `reset`; comments as heartbeats.',
+        content: { 'text/event-stream': { raw: 'text' } },
+      },
+    },
+    problems: [],
   },
   getBuild: {
     method: 'get',
@@ -307,6 +326,16 @@ export const ROUTES = {
     summary: 'Check that requests can be served',
     answers: { 200: { description: 'Requests can be served.', content: { 'text/plain': { raw: 'text' } } } },
     problems: ['unavailable'],
+  },
+  metrics: {
+    method: 'get',
+    path: '/metrics',
+    tag: 'Service',
+    access: users('hosts:operate', 'pool'),
+    summary: 'Get the metrics of this API process',
+    description: 'In Prometheus’ text format. Each process of a pool exports its own.',
+    answers: { 200: { description: 'The metrics.', content: { 'text/plain': { raw: 'text' } } } },
+    problems: ['not_found'],
   },
   version: {
     method: 'get',

@@ -10,6 +10,7 @@ const COMPARED: Readonly<Record<Unknown['compared'][number], string>> = {
   build_arguments: 'build arguments',
   base_image: 'the base image',
   files: 'the files that it reads',
+  remote_content: 'what the URL returned',
   earlier_steps: 'the steps that it is based on',
 };
 
@@ -111,6 +112,8 @@ export function causeWord(cause: CauseView, steps: readonly Step[]): string {
       return `build argument ${safeText(cause.names.join(', '))}`;
     case 'base_image_moved':
       return 'base image moved';
+    case 'remote_content_changed':
+      return `content of ${safeText(cause.url)} changed`;
     case 'cache_scope_changed':
       return 'cache scope changed';
   }
@@ -137,6 +140,12 @@ function differenceLines(difference: Difference): string[] {
     case 'base_image_moved':
       return [
         `base image ${safeText(difference.image)} moved${at}`,
+        `  from ${difference.from}`,
+        `  to   ${difference.to}`,
+      ];
+    case 'remote_content_changed':
+      return [
+        `what ${safeText(difference.url)} returned changed${at}`,
         `  from ${difference.from}`,
         `  to   ${difference.to}`,
       ];

@@ -1,4 +1,5 @@
 import { accessConfig, accessEnv, storageConfig, storageEnv } from '@kiln/api';
+import { metricsEnv } from '@kiln/metrics';
 import { InvalidEnvironment, readEnv } from '@kiln/runtime';
 import { schedulingConfig, schedulingEnv } from '@kiln/scheduler';
 import {
@@ -33,6 +34,7 @@ export const upEnv = {
   ...accessEnv,
   ...storageEnv,
   ...schedulingEnv,
+  ...metricsEnv,
 };
 
 const schema = z.object(upEnv).superRefine((env, ctx) => {
@@ -80,5 +82,6 @@ function settingsOf(env: z.output<typeof schema>) {
     access: accessConfig(env),
     storage: storageConfig(env),
     scheduling: schedulingConfig(env),
+    metricsListen: env.KILN_METRICS_LISTEN,
   };
 }
