@@ -59,7 +59,7 @@ test('a setting of Redis that loses builds is a problem', async () => {
 
 test('admins see whether forges are reached, and other operators don’t: connections are of all teams', async () => {
   const { port } = forge.address() as AddressInfo;
-  const connection = { forge: 'gitea', team: 'web', repositories: ['acme/*'] } as const;
+  const connection = { forge: 'gitea', team: 'web', repositories: [{ match: ['acme/app'] }] } as const;
   await putConnection('there', { ...connection, url: `http://127.0.0.1:${port}` });
   await putConnection('gone', { ...connection, url: 'http://127.0.0.1:9' });
   const forges = await checksOf('forge');
@@ -76,5 +76,5 @@ async function putConnection(name: string, connection: object): Promise<void> {
     headers: { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'application/json' },
     body: JSON.stringify(connection),
   });
-  expect(response.status, await response.text()).toBe(200);
+  expect(response.status, await response.text()).toBe(201);
 }
