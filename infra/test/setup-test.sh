@@ -92,6 +92,12 @@ run "${as_root[@]}" "${clean[@]}" PATH="$bare" DOCKER_HOST=tcp://127.0.0.1:9 bas
 check 'DOCKER_HOST without an engine: fails' fails
 check 'DOCKER_HOST without an engine: gives the reason' says 'DOCKER_HOST names an engine that does not answer'
 
+# --- a browser for tests -------------------------------------------------------------------------------------------
+run "${as_nobody[@]}" "${clean[@]}" PATH="$bare" bash "$repo/infra/setup" --with browser
+check 'with browser: lists chromium' says 'chromium: needed for browser tests; apt-get install chromium'
+run "${as_nobody[@]}" "${clean[@]}" PATH="$bare" bash "$repo/infra/setup"
+check 'without a browser: does not ask for chromium' test "${output/chromium/}" = "$output"
+
 # --- wrong arguments -----------------------------------------------------------------------------------------------
 run "${clean[@]}" bash "$repo/infra/setup" --wiht browser
 check 'an unknown argument: fails' fails

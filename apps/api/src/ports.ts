@@ -16,7 +16,7 @@ import type { HookDeps } from './hooks/ports.ts';
 /** The builds as handlers use them: all of the pool, or only those that one principal may see. */
 export type Builds = Pick<
   BuildStore,
-  'accept' | 'get' | 'record' | 'list' | 'cancel' | 'secretsOf' | 'decisions' | 'lastDecisions'
+  'accept' | 'get' | 'record' | 'list' | 'cancel' | 'secretsOf' | 'decisions' | 'lastDecisions' | 'queuedBefore'
 >;
 
 /** The public members of a class, which objects of other classes can have, too. */

@@ -9,6 +9,7 @@ import { Cookies } from './access/cookies.ts';
 import { LiveRequests } from './access/live-requests.ts';
 import { localTokens } from './access/local-tokens.ts';
 import { AuditTrail } from './audit/audit-trail.ts';
+import { BuildFeed } from './builds/build-feed.ts';
 import { BuildWatch } from './builds/build-watch.ts';
 import type { ApiConfig } from './config.ts';
 import { StrangerGate } from './edge/stranger-gate.ts';
@@ -27,6 +28,7 @@ import { LogHub } from './logs/log-hub.ts';
 import { LogPages } from './logs/log-pages.ts';
 import { LogPieces } from './logs/log-pieces.ts';
 import { tokenVerifier } from './oidc/verify-token.ts';
+import { pageHandler } from './page/page-handler.ts';
 import type { ApiDeps, MeteredDeps } from './ports.ts';
 import { scheduleRunner } from './schedules/run-schedules.ts';
 import type { ScheduleDeps } from './schedules/submit-schedule.ts';
@@ -126,6 +128,19 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     ),
   );
   const cookies = new Cookies(config.publicUrl);
+  const authenticate = authenticator({
+    local: localTokens(config.tokens, joinTokens),
+    tokens: deps.tokens,
+    sessions: deps.sessions,
+    sealer: deps.sealer,
+    cookies,
+    publicUrl: config.publicUrl,
+    verifyJwt: config.oidc && tokenVerifier(config.oidc.issuers, config.oidc.keyTimes, now),
+    storeTimeoutMs: config.storeTimeoutMs,
+    now,
+    log,
+  });
+  const feed = stack.use(new BuildFeed(builds, events, log));
   const app = createApp({
     handlers: handlers({
       config,
@@ -133,22 +148,14 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
       watch,
       deliveryWatch: stack.use(new DeliveryWatch(events)),
       cookies,
+      authenticate,
+      feed,
       book,
       submission,
       sending,
       closing: closing.signal,
     }),
-    authenticate: authenticator({
-      local: localTokens(config.tokens, joinTokens),
-      tokens: deps.tokens,
-      sessions: deps.sessions,
-      cookies,
-      publicUrl: config.publicUrl,
-      verifyJwt: config.oidc && tokenVerifier(config.oidc.issuers, config.oidc.keyTimes, now),
-      storeTimeoutMs: config.storeTimeoutMs,
-      now,
-      log,
-    }),
+    authenticate,
     gate: requestGate(book, deps.rates, config.storeTimeoutMs),
     live: stack.use(new LiveRequests(events, now)),
     trail: new AuditTrail(deps.audit, log),
@@ -161,6 +168,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     log,
     now,
     closing: closing.signal,
+    page: pageHandler(config.pageDir),
   });
   const trusts = app.get('trust proxy fn') as (address: string, hop: number) => boolean;
   const { server, connections } = createHttpServer(config, app, (address) => trusts(address, 0), log);

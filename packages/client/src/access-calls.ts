@@ -5,6 +5,7 @@ import type {
   LimitChange,
   LimitList,
   LimitView,
+  LoginCode,
   OwnLimits,
   ResealReport,
   SecretOrderInput,
@@ -24,6 +25,11 @@ export class AccessCalls extends HostCalls {
   /** Returns the identity of this client's token. */
   whoami({ signal }: CallOptions = {}): Promise<WhoamiView> {
     return this.json('/v1/whoami', 'whoamiView', { signal });
+  }
+
+  /** Creates a code that logs a browser in once, within ten minutes: open `<url>/#login=<code>`. */
+  createLoginCode({ signal }: CallOptions = {}): Promise<LoginCode> {
+    return this.json('/auth/codes', 'loginCode', { method: 'POST', signal });
   }
 
   /** Returns whether a person has approved the login with this code, and where that is done. Throws a `KilnProblem` with code `not_found` if the server has no login. */

@@ -19,6 +19,7 @@ export {
   joinGrant,
   limitList,
   limitView,
+  loginCode,
   messagePage,
   messageView,
   modeDefault,

@@ -141,7 +141,12 @@ export {
   cliLoginQuery,
   cliLoginView,
   createdToken,
+  type LoginCode,
+  type LoginMethods,
+  loginCode,
+  loginMethods,
   loginQuery,
+  sessionRequest,
   type TokenRequest,
   type TokenView,
   tokenId,
@@ -153,12 +158,23 @@ export {
 } from './http/access.ts';
 export { type AuditEntry, auditEntry, auditId, auditQuery } from './http/audit.ts';
 export {
+  type BakeInput,
+  bakeInput,
+  type EvaluateRequest,
+  evaluateRequest,
+  evaluateResult,
+  MAX_BAKE_BYTES,
+  MAX_BAKE_DEFINITION_BYTES,
+  MAX_BAKE_FILES,
+} from './http/bake-evaluation.ts';
+export {
   gitSource,
   type NamedContext,
   type NamedContextInput,
   type UploadedContext,
   uploadedContexts,
 } from './http/build-contexts.ts';
+export { type BuildFacts, type BuildFilter, branchOf, matchesFilter } from './http/build-filter.ts';
 export {
   type BuildRequest,
   type BuildRequestInput,
@@ -245,6 +261,7 @@ export {
   type HostDisk,
   type HostReport,
   hostDisk,
+  hostLoad,
   hostName,
   hostReport,
   MAX_INCIDENTS,

@@ -1,5 +1,5 @@
 export { ContextTeams } from './access/context-teams.ts';
-export { SessionStore } from './access/session-store.ts';
+export { type Session, SessionStore } from './access/session-store.ts';
 export { type NewToken, type StoredToken, TokenStore } from './access/token-store.ts';
 export { AuditLog, type AuditRange, type NewAuditEntry } from './audit/audit-log.ts';
 export { type AttemptRef, AttemptStore } from './builds/attempt-store.ts';
@@ -90,7 +90,6 @@ export { TaskLost, TooManyTasks } from './tasks/errors.ts';
 export { type ClaimedTask, HostTasks, type TaskFilter } from './tasks/host-tasks.ts';
 export type {
   ArchivedBuild,
-  BuildFilter,
   BuildPageRequest,
   HistoryPlace,
   HostState,

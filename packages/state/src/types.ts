@@ -1,5 +1,5 @@
 import type { BuildSpec, ClientLogin, HostInventory, HostReport } from '@kiln/contracts';
-import type { BuildRecord, BuildState, Granted, HostCache, PlacementDecision, Trust } from '@kiln/domain';
+import type { BuildRecord, Granted, HostCache, PlacementDecision, Trust } from '@kiln/domain';
 import type { HostOrders } from './hosts/desired.ts';
 
 /** A stored build: its record and its request. */
@@ -68,12 +68,6 @@ export interface NewBuild {
   /** What rules grant it although it is untrusted. Default: nothing. */
   readonly granted?: Granted;
   readonly idempotency?: Idempotency;
-}
-
-export interface BuildFilter {
-  readonly repo?: string | undefined;
-  readonly state?: BuildState | undefined;
-  readonly team?: string | undefined;
 }
 
 export interface BuildPageRequest {

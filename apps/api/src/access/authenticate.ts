@@ -1,5 +1,5 @@
 import { ANONYMOUS, type Principal, tokenKind } from '@kiln/domain';
-import type { SessionStore, StoredToken, TokenStore } from '@kiln/state';
+import type { Sealer, SessionStore, StoredToken, TokenStore } from '@kiln/state';
 import type { Request } from 'express';
 import type { Logger } from 'pino';
 import { instant } from '../http/answer.ts';
@@ -16,6 +16,7 @@ export interface AuthenticatorDeps {
   readonly local: (token: string) => Principal | undefined;
   readonly tokens: Pick<TokenStore, 'find' | 'isUseStale' | 'noteUse'>;
   readonly sessions: Pick<SessionStore, 'find'>;
+  readonly sealer: Pick<Sealer, 'open'>;
   readonly cookies: Cookies;
   readonly publicUrl: string;
   readonly storeTimeoutMs: number;
@@ -32,21 +33,34 @@ export function authenticator(deps: AuthenticatorDeps): Authenticate {
     if (header === undefined) return sessionPrincipal(request, deps);
     const token = bearerToken(request);
     if (token === undefined) throw unauthorized('no bearer token was sent', { isMissing: true });
-    return deps.local(token) ?? (looksLikeJwt(token) ? verified(token, deps) : storedPrincipal(token, deps));
+    return byToken(token, deps);
   };
 }
 
+async function byToken(token: string, deps: AuthenticatorDeps): Promise<Principal> {
+  return deps.local(token) ?? (looksLikeJwt(token) ? verified(token, deps) : storedPrincipal(token, deps));
+}
+
+const SEAL_CONTEXT = 'session token';
+
+/** Seals a token for the session that stands for it. */
+export function sealedBearer(sealer: Pick<Sealer, 'seal'>, token: string): string {
+  return sealer.seal(token, SEAL_CONTEXT);
+}
+
 /** Identifies the caller by the session cookie, if any. @throws ApiProblem `unauthorized`; `forbidden` for a request from another site */
-async function sessionPrincipal(
-  request: Pick<Request, 'get' | 'method'>,
-  { sessions, cookies, publicUrl, storeTimeoutMs }: AuthenticatorDeps,
-): Promise<Principal> {
+async function sessionPrincipal(request: Pick<Request, 'get' | 'method'>, deps: AuthenticatorDeps): Promise<Principal> {
+  const { sessions, sealer, cookies, publicUrl, storeTimeoutMs } = deps;
   const secret = cookies.read(request.get('cookie'), cookies.session);
-  if (secret === undefined || publicUrl === '') return ANONYMOUS;
-  const principal = await within(storeTimeoutMs, sessions.find(secret));
-  if (!principal) throw unauthorized('the session has ended: log in again at /auth/login');
+  if (secret === undefined) return ANONYMOUS;
+  const session = await within(storeTimeoutMs, sessions.find(secret));
+  if (!session) throw unauthorized('the session has ended: log in again');
   checkSameOrigin(request, publicUrl);
-  return principal;
+  const { sealedToken, ...principal } = session;
+  if (sealedToken === undefined) return principal;
+  const { credentialId, expiresAt } = principal;
+  const current = await byToken(sealer.open(sealedToken, SEAL_CONTEXT), deps);
+  return { ...current, ...(credentialId && { credentialId }), ...(expiresAt !== undefined && { expiresAt }) };
 }
 
 async function verified(token: string, { verifyJwt }: AuthenticatorDeps): Promise<Principal> {

@@ -21,7 +21,7 @@ interface LoginDeps {
 
 const SESSION_BYTES = 32;
 
-/** The routes of login and logout. */
+/** The routes of logging in with an issuer. */
 export function loginHandlers(config: ApiConfig, deps: LoginDeps): Record<LoginOperation, Handler> {
   const { sessions, cookies, now } = deps;
   const { publicUrl, sessionMs } = config;

@@ -43,10 +43,12 @@ export interface AppDeps {
   readonly log: Logger;
   readonly now: () => number;
   readonly closing: AbortSignal;
+  /** Answers requests for the page, and passes on all others. */
+  readonly page: RequestHandler;
 }
 
 /** These revoke the caller's own credential, so the response must still be sent. */
-const REVOKES_CREDENTIAL: ReadonlySet<OperationId> = new Set(['logout', 'revokeToken']);
+const REVOKES_CREDENTIAL: ReadonlySet<OperationId> = new Set(['logout', 'revokeToken', 'createSession']);
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
@@ -101,6 +103,7 @@ export function createApp(deps: AppDeps): Express {
     }
     app.all(path, wrongMethod(routes.map(([, { method }]) => method.toUpperCase())));
   }
+  app.use(deps.page);
   app.use((request) => {
     throw new ApiProblem('not_found', `no route for ${request.method} ${request.path}`);
   });
@@ -109,7 +112,7 @@ export function createApp(deps: AppDeps): Express {
 }
 
 /** Answers that may stay open for a long time. */
-const LONG: ReadonlySet<OperationId> = new Set(['readLog', 'readAudit', 'getBuild']);
+const LONG: ReadonlySet<OperationId> = new Set(['readLog', 'readAudit', 'getBuild', 'followBuilds']);
 
 /** Whether a request brings a context. */
 function isUpload(id: OperationId, request: Request): boolean {

@@ -111,6 +111,42 @@ export const cliLoginView = z
   })
   .meta({ id: 'CliLogin' });
 export type CliLoginView = z.output<typeof cliLoginView>;
+/** Body of `POST /auth/session`: exactly one of them. */
+export const sessionRequest = z
+  .strictObject({
+    token: z.string().min(1).max(16_384).optional().meta({ description: 'A bearer token of a user.' }),
+    code: z
+      .string()
+      .min(1)
+      .max(200)
+      .optional()
+      .meta({ description: 'A code from `POST /auth/codes`, which works once.' }),
+  })
+  .superRefine((request, ctx) => {
+    if ((request.token === undefined) === (request.code === undefined)) {
+      ctx.addIssue({ code: 'custom', path: ['token'], message: 'either a token or a code', input: request.token });
+    }
+  })
+  .meta({ id: 'SessionRequest' });
+
+export const loginCode = z
+  .strictObject({
+    code: z.string().meta({ description: 'Logs in a browser once: open `/#login=CODE` of this server.' }),
+    expiresAt: instant,
+  })
+  .meta({ id: 'LoginCode' });
+export type LoginCode = z.output<typeof loginCode>;
+
+export const loginMethods = z
+  .strictObject({
+    token: z.literal(true).meta({ description: 'A token can always be exchanged for a session.' }),
+    oidc: z
+      .strictObject({ name: z.string() })
+      .optional()
+      .meta({ description: 'The issuer of `GET /auth/login`; absent if none is configured.' }),
+  })
+  .meta({ id: 'LoginMethods' });
+export type LoginMethods = z.output<typeof loginMethods>;
 
 export const whoamiView = z
   .strictObject({

@@ -9,6 +9,7 @@ import { buildPage, buildQuery, logQuery, placementView, waitQuery } from '../ht
 import { whySlowQuery, whySlowView } from '../http/why-slow.ts';
 import { logRecord } from '../log/record.ts';
 import { ACCESS_ROUTES } from './access-routes.ts';
+import { BAKE_ROUTES } from './bake-routes.ts';
 import { CACHE_ROUTES } from './cache-routes.ts';
 import { HOOK_ROUTES } from './hook-routes.ts';
 import { HOST_ROUTES } from './host-routes.ts';
@@ -105,9 +106,28 @@ export const ROUTES = {
     tag: 'Builds',
     access: users('builds:read', 'list'),
     summary: 'List builds, newest first',
+    description:
+      'A page may have fewer builds than `limit`, even none, if few match `branch`, `trigger`, `host` or `text`: the list goes on as long as there is a `next`.',
     query: buildQuery,
     answers: { 200: { description: 'A page of builds.', content: { 'application/json': buildPage } } },
     problems: ['invalid_request'],
+  },
+  // Before `getBuild`, whose path it would match.
+  followBuilds: {
+    method: 'get',
+    path: '/v1/builds/events',
+    tag: 'Builds',
+    access: users('builds:read', 'list'),
+    summary: 'Follow changes of builds',
+    description:
+      'For live lists. After `ready`, each change of a build that you may see follows as an event `build` with the build as JSON, the latest state of each at most some times a second. `reset`, and any new connection, mean that some may be missing: read the list again.',
+    answers: {
+      200: {
+        description: 'Server-sent events `ready`, `build` and `reset`; comments as heartbeats.',
+        content: { 'text/event-stream': { raw: 'text' } },
+      },
+    },
+    problems: [],
   },
   getBuild: {
     method: 'get',
@@ -284,6 +304,7 @@ export const ROUTES = {
   ...TASK_ROUTES,
   ...CACHE_ROUTES,
   ...SNAPSHOT_ROUTES,
+  ...BAKE_ROUTES,
   ...SECRET_ROUTES,
   ...HOOK_ROUTES,
   ...ACCESS_ROUTES,

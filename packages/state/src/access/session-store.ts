@@ -4,6 +4,12 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 
+/** A browser's session. */
+export interface Session extends Principal {
+  /** The bearer token that it stands for, sealed: its rights are the token's, for as long as that is valid. Absent after an OIDC login. */
+  readonly sealedToken?: string;
+}
+
 /** Sessions of browsers and of `kiln login`, each stored under the hash of its secret; the secret itself isn't stored. */
 export class SessionStore {
   readonly #redis: Redis;
@@ -18,9 +24,9 @@ export class SessionStore {
    * Creates a session. Returns the principal as `find` will.
    * @param secret the cookie's value, of at least 256 random bits
    */
-  async create(secret: string, principal: Principal, ttlMs: number): Promise<Principal> {
+  async create(secret: string, principal: Session, ttlMs: number): Promise<Session> {
     const hash = sha256(secret);
-    const kept: Principal = { ...principal, credentialId: credentialOf(hash) };
+    const kept: Session = { ...principal, credentialId: credentialOf(hash) };
     await this.#redis.set(this.#keys.session(hash), JSON.stringify(kept), 'PX', ttlMs);
     return kept;
   }
@@ -43,9 +49,9 @@ export class SessionStore {
   }
 
   /** Reads the principal of a session; undefined if there is none, or it was ended or has expired. */
-  async find(secret: string): Promise<Principal | undefined> {
+  async find(secret: string): Promise<Session | undefined> {
     const kept = await this.#redis.get(this.#keys.session(sha256(secret)));
-    return kept === null ? undefined : (JSON.parse(kept) as Principal);
+    return kept === null ? undefined : (JSON.parse(kept) as Session);
   }
 
   /** Ends a session at once for every process. Returns whether there was one. */

@@ -59,7 +59,7 @@ async function unpack(
   for (const [at, { id, entries }] of mounts.entries()) {
     const to = join(dir, directoryName(id));
     try {
-      await unpackTar(contentOf(at), to, { allowBinaryAttributes: true, modeMask: 0o777 });
+      await unpackTar(contentOf(at), to, { allowBinaryAttributes: true, modeMask: 0o777, stampRoot: true });
     } catch (error) {
       if (!(error instanceof TarFault)) throw error;
       throw new UsageError(`cache mount ${id} can’t be unpacked here: ${error.message}; export it to a file instead`);

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { API_DEFAULTS, startApi } from '@kiln/api';
 import { FsBlobStore, openUsed, storedTrees } from '@kiln/blobs';
 import { closeStarting, HostBuilders } from '@kiln/buildkit';
+import { KilnClient } from '@kiln/client';
 import { artifactKey, contextKey, traceKey } from '@kiln/contracts';
 import { countedState, startMetrics } from '@kiln/metrics';
 import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
@@ -19,6 +20,8 @@ const NAMESPACE = 'kiln';
 
 export interface RunningPool {
   readonly url: string;
+  /** The page, where it logs the first browser that opens it in. */
+  readonly pageUrl: string;
   readonly builders: HostBuilders['info'];
   readonly tokenFile: string;
   readonly joinTokenFile: string;
@@ -160,12 +163,23 @@ async function compose(
   );
   shutdown.add('worker', () => worker.drain(options.drainTimeoutMs));
   await data.announce(api.url);
+  const { code } = await new KilnClient({ url: api.url, token: data.token }).createLoginCode();
   return {
     url: api.url,
+    pageUrl: `${pageUrlOf(access.publicUrl || api.url)}/#login=${code}`,
     builders: builders.info,
     tokenFile: join(data.path, 'token'),
     joinTokenFile: join(data.path, 'join-token'),
     worker,
     close,
   };
+}
+
+/** Where a browser on this machine reaches the API; it can't connect to the address that stands for all. */
+function pageUrlOf(url: string): string {
+  const page = new URL(url);
+  if (page.hostname === '0.0.0.0') page.hostname = '127.0.0.1';
+  if (page.hostname === '[::]') page.hostname = '[::1]';
+  const { href } = page;
+  return href.endsWith('/') ? href.slice(0, -1) : href;
 }

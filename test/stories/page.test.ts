@@ -1,0 +1,122 @@
+import { formatToken, TOKEN_BYTES } from '@kiln/domain';
+import { seededBytes } from '@kiln/runtime/testing';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { axeViolations, startChromium, type Visit, visit } from '../support/browser.ts';
+import { DEBIAN } from '../support/dockerfiles.ts';
+import { sharedPool } from '../support/pool/start-pool.ts';
+
+const pool = sharedPool(() => ({}));
+const WAIT = { timeout: 60_000 };
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await startChromium();
+});
+afterAll(() => browser.close());
+
+/** A page that is logged in with the pool's token. */
+async function loggedIn(path = '/', options: Parameters<typeof visit>[2] = {}): Promise<Visit> {
+  const { client } = pool();
+  const { code } = await client.createLoginCode();
+  const visited = await visit(browser, client.url, options);
+  await visited.page.goto(`${path}#login=${code}`);
+  await visited.page.getByRole('link', { name: 'Builds' }).first().waitFor(WAIT);
+  return visited;
+}
+
+/** Whether the page is whole: nothing loaded from elsewhere, no error, nothing that axe finds, in either theme. */
+async function expectWhole({ page, strangers, errors }: Visit): Promise<void> {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    expect(await axeViolations(page), colorScheme).toEqual([]);
+  }
+  expect(errors).toEqual([]);
+  expect(strangers).toEqual([]);
+}
+
+const rowOf = (page: Page, name: string) => page.getByRole('row').filter({ hasText: name });
+const fast = (command: string) => `FROM ${DEBIAN}\nRUN --network=none ${command}\n`;
+
+describe('logging in', () => {
+  test('takes a token, says why one is refused, and is forgotten at logout', async () => {
+    await using visited = await visit(browser, pool().client.url);
+    const { page } = visited;
+    await page.goto('/?state=failed');
+    await page.getByLabel('Token').fill('made-up');
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByText('unknown to this Kiln').waitFor(WAIT);
+    await expectWhole(visited);
+    await page.getByLabel('Token').fill(pool().clientEnv.KILN_TOKEN);
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByLabel('State').waitFor(WAIT);
+    expect(await page.getByLabel('State').inputValue()).toBe('failed');
+    await page.getByRole('button', { name: 'local admin' }).click();
+    await page.getByRole('menuitem', { name: 'Log out' }).click();
+    await page.getByLabel('Token').waitFor(WAIT);
+    await page.reload();
+    await page.getByLabel('Token').waitFor(WAIT);
+  });
+
+  test('works once with the code in an address, which is not left there', async () => {
+    const { client } = pool();
+    const { code } = await client.createLoginCode();
+    await using first = await visit(browser, client.url);
+    await first.page.goto(`/#login=${code}`);
+    await first.page.getByRole('link', { name: 'Builds' }).first().waitFor(WAIT);
+    expect(first.page.url()).not.toContain(code);
+    await using second = await visit(browser, client.url);
+    await second.page.goto(`/#login=${code}`);
+    await second.page.getByText('was used before').waitFor(WAIT);
+  });
+
+  test('with a token that may not see builds shows what is missing', async () => {
+    const token = formatToken('api', seededBytes(TOKEN_BYTES, 'page'));
+    const { tokens } = await pool().state();
+    await tokens.create(token, {
+      ...{
+        kind: 'api',
+        name: 'secrets only',
+        team: 'default',
+        scopes: ['secrets:write'],
+        trust: 'trusted',
+        createdBy: 'test',
+      },
+    });
+    await using visited = await visit(browser, pool().client.url);
+    const { page } = visited;
+    await page.goto('/');
+    await page.getByLabel('Token').fill(token);
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByText('This needs the scope builds:read').waitFor(WAIT);
+    await expectWhole(visited);
+  });
+});
+
+describe('the list of builds', () => {
+  test('shows builds as they come, run and end, without being asked', async () => {
+    await using visited = await loggedIn();
+    const { page } = visited;
+    const held = await pool().hang(undefined, { name: 'watched-live' });
+    const row = rowOf(page, 'watched-live');
+    await row.getByText('running').waitFor(WAIT);
+    await held.release();
+    await row.getByText('succeeded').waitFor(WAIT);
+    const failing = await pool().submit(fast('echo before; exit 3'), { name: 'watched-failing' });
+    await rowOf(page, 'watched-failing')
+      .getByText(/exit code/)
+      .waitFor(WAIT);
+    await expectWhole(visited);
+
+    await page.getByLabel('State').selectOption('failed');
+    await rowOf(page, 'watched-live').waitFor({ ...WAIT, state: 'detached' });
+    await rowOf(page, 'watched-failing').waitFor(WAIT);
+    expect(new URL(page.url()).search).toBe('?state=failed');
+    await page.getByLabel('Search').fill('nothing like it');
+    await page.getByText('No build matches').waitFor(WAIT);
+    await page.goBack();
+    await page.goto(`/builds/${failing.id}`);
+    await page.reload();
+    await page.getByRole('heading', { name: 'watched-failing' }).waitFor(WAIT);
+  });
+});
