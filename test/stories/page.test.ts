@@ -27,10 +27,11 @@ async function loggedIn(path = '/', options: Parameters<typeof visit>[2] = {}): 
 
 /** Whether the page is whole: nothing loaded from elsewhere, no error, nothing that axe finds, in either theme. */
 async function expectWhole({ page, strangers, errors }: Visit): Promise<void> {
-  for (const colorScheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    expect(await axeViolations(page), colorScheme).toEqual([]);
-  }
+  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+  expect(await axeViolations(page), 'light').toEqual([]);
+  // Only colours differ.
+  await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' });
+  expect(await axeViolations(page, ['color-contrast']), 'dark').toEqual([]);
   expect(errors).toEqual([]);
   expect(strangers).toEqual([]);
 }

@@ -47,6 +47,7 @@ export function BuildPage() {
   return (
     <main className="page build-page">
       <title>{build ? `${shortRepo(build.repo)} ${build.state} · Kiln` : 'Build · Kiln'}</title>
+      {!build && <h1 className="hidden">Build {id}</h1>}
       {error && <Failure error={error} retry={() => void refetch()} />}
       {!build && !error && <p className="hint">Loading the build …</p>}
       {build && (
