@@ -3,6 +3,7 @@ import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { isActive, sourceWords, triggerWords, waitingWords } from '../ui/build-words.ts';
 import { Ago, Took } from '../ui/time.tsx';
+import { exact } from '../ui/times.ts';
 
 /** What a build is, where it runs, and how long it took. */
 export function Facts({ build }: { readonly build: BuildView }) {
@@ -27,6 +28,12 @@ export function Facts({ build }: { readonly build: BuildView }) {
     ...(build.host === undefined ? [] : [['Host', build.host] as [string, ReactNode]]),
     ...(steps && steps.total > 0 ? [['Cached', `${steps.cached} of ${steps.total} steps`] as [string, ReactNode]] : []),
     ...(waitingWords(build) ? [['Waits', waitingWords(build)] as [string, ReactNode]] : []),
+    ...(build.waiting?.ahead === undefined
+      ? []
+      : [['In the queue', `${build.waiting.ahead} ahead of it`] as [string, ReactNode]]),
+    ...(build.waiting?.startAt === undefined
+      ? []
+      : [['Expected start', exact(build.waiting.startAt)] as [string, ReactNode]]),
     ...linked('Retry of', retryOf),
     ...linked('Superseded by', supersededBy),
     ...linked('Shares the run of', sharedRun),

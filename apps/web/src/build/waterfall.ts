@@ -23,7 +23,8 @@ export function kindOf(name: string): Kind {
     /^(?:docker-image|resolve image config)/.test(name)
   )
     return 'pull';
-  if (/^\[internal\]/.test(name) || /^\[[^\]]*context[^\]]*\]/.test(name)) return 'context';
+  const bracketed = /^\[([^\]]*)\]/.exec(name)?.[1] ?? '';
+  if (bracketed === 'internal' || bracketed.includes('context')) return 'context';
   if (/^(?:exporting|pushing|importing|preparing build cache|writing|sending|merging)/.test(name)) return 'export';
   return /^\[/.test(name) ? 'run' : 'other';
 }
