@@ -232,6 +232,7 @@ export {
   TREE_PARTS_TYPE,
   timedEntries,
 } from './http/constants.ts';
+export { type CheckView, checkList } from './http/doctor.ts';
 export { isExportOption } from './http/export-options.ts';
 export {
   buildId,
