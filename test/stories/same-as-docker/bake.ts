@@ -111,6 +111,14 @@ export function bakeStories({ pool, images }: SameLab): void {
     await expect(kiln.runIn(dir, 'bake', 'nope')).rejects.toThrow('exited with 125:\nkiln: failed to find target nope');
     expect(await pool().client.list({ limit: 1 })).toEqual(before);
 
+    const without = { PATH: join(dir, 'no-programs'), GREETING: 'from the environment' };
+    const printed = (env: NodeJS.ProcessEnv, ...args: string[]) =>
+      kiln.runWith(env, dir, 'bake', '--print', '--set', 'app-1.tags=a:1', ...args);
+    const here = await printed({ GREETING: without.GREETING }, 'lib', 'app');
+    expect(here.stdout).toContain(without.GREETING);
+    expect((await printed(without, 'lib', 'app')).stdout).toBe(here.stdout);
+    await expect(printed(without, 'nope')).rejects.toThrow('exited with 125:\nkiln: failed to find target nope');
+
     const { stderr } = await kiln.runIn(dir, 'compose', 'build', '--push=false');
     expect(stderr).toMatch(/#\d+ \[web 1\/1\] COPY \. \/\n[\s\S]*kiln: web: succeeded/);
   });

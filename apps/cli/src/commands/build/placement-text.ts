@@ -67,6 +67,38 @@ export function waitingText({ reason, host, limit }: NonNullable<BuildView['wait
   return `${isForHost(reason) && host !== undefined ? `for ${host}, ` : ''}${reasonText({ reason, limit })}`;
 }
 
+/** Describes a build's place in the queue and its expected start: `3rd in the queue, starts in about 2m05s`. Empty if neither is known. */
+export function queueText({ ahead, startAt }: NonNullable<BuildView['waiting']>, nowMs: number): string {
+  const place = ahead === undefined ? [] : [`${ordinal(ahead + 1)} in the queue`];
+  return [...place, ...(startAt === undefined ? [] : [`starts ${inText(startAt, nowMs)}`])].join(', ');
+}
+
+/** Describes a time to come: `in about 40s`, `at any moment`. */
+export function inText(at: string, nowMs: number): string {
+  const leftMs = Date.parse(at) - nowMs;
+  return leftMs < SOON_MS ? 'at any moment' : `in about ${duration(roundedMs(leftMs)).replace('.0s', 's')}`;
+}
+
+const SOON_MS = 1_000;
+
+/** To seconds, because predictions are no more exact. */
+function roundedMs(ms: number): number {
+  return Math.round(ms / 1_000) * 1_000;
+}
+
+/** `1st`, `2nd`, `3rd`, `11th`. */
+function ordinal(number: number): string {
+  const isTeen = number % 100 >= 11 && number % 100 <= 13;
+  const suffix = isTeen ? 'th' : (['th', 'st', 'nd', 'rd'][number % 10] ?? 'th');
+  return `${number}${suffix}`;
+}
+
+/** Describes the host that a build was placed on, and why: `on a, which has its cache`. Undefined if it has none. */
+export function placedText({ decisions }: PlacementInfoView): string | undefined {
+  const placed = decisions.findLast(({ host }) => host !== null);
+  return placed && `on ${placed.host}, ${reasonText(placed)}`;
+}
+
 function verdictText(verdict: string): string {
   return VERDICTS[verdict] ?? verdict.replaceAll('_', ' ');
 }
