@@ -142,6 +142,7 @@ const MATRIX: Readonly<Record<OperationId, Row>> = {
   approveCliLogin: { ...everyone('404 not_found'), anonymous: UNKNOWN, expired: UNKNOWN, revoked: UNKNOWN },
   health: everyone('200'),
   ready: everyone('200'),
+  checkPool: operators('200'),
   // The API of these tests records none.
   metrics: operators('404 not_found'),
   version: everyone('200'),

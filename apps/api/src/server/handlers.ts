@@ -16,6 +16,7 @@ import type { ApiConfig } from '../config.ts';
 import { contextHandlers } from '../contexts/context-handlers.ts';
 import { treeHandlers } from '../contexts/tree-handlers.ts';
 import { docsHandlers } from '../docs/docs-handlers.ts';
+import { doctorHandler } from '../doctor/doctor-handler.ts';
 import { connectionPushRules } from '../hooks/connections/connection-push-rules.ts';
 import { hookHandlers } from '../hooks/hook-handlers.ts';
 import type { DeliveryWatch } from '../hooks/incoming/delivery-watch.ts';
@@ -98,6 +99,7 @@ export function handlers({
     ...hookHandlers(config, { ...deps, now }, { watch: deliveryWatch, closing }),
     readAudit: auditHandler(config, deps.audit, closing),
     ...healthHandlers(config, { ...deps, closing }),
+    checkPool: doctorHandler(config, { ...deps, fetch: deps.outgoing.fetch, now }),
     metrics: metricsHandler(deps.metrics),
     version: async (_request, response) => sendJson(response, 200, { version: API_VERSION }),
     ...docsHandlers(),

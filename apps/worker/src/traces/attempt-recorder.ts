@@ -10,6 +10,7 @@ import {
   type Outcome,
   type TracedContext,
 } from '@kiln/domain';
+import type { Traces } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import type { AttemptRef } from '@kiln/state';
 import type { Listing } from '@kiln/trees';
@@ -28,6 +29,8 @@ const MAX_DOCKERFILE_CHARS = 1024 * 1024;
 export interface AttemptRecordersDeps {
   /** Stores the record of an attempt. Default: nothing is recorded. */
   storeTrace?(ref: AttemptRef, packed: Buffer): Promise<void>;
+  /** Exports the steps of builds that are traced. */
+  readonly traces?: Pick<Traces, 'ran'> | undefined;
   readonly sealer: KeyedDigests;
   readonly log: Logger;
   readonly now: () => number;
@@ -45,9 +48,10 @@ export class AttemptRecorders {
 
   /** Begins a record; undefined if nothing is recorded. */
   begin(ref: AttemptRef, record: BuildRecord, spec: BuildSpec): AttemptRecorder | undefined {
-    const { storeTrace, now } = this.#deps;
+    const { storeTrace, traces, now } = this.#deps;
     if (!storeTrace) return undefined;
     const recorder: AttemptRecorder = new AttemptRecorder(ref, record, spec, now, {
+      ran: (steps) => traces?.ran(record, ref.attempt, steps),
       wait: () => this.#waiting.add(recorder),
       done: () => {
         this.#waiting.delete(recorder);
@@ -80,13 +84,20 @@ export class AttemptRecorders {
   }
 }
 
+interface RecorderEvents {
+  /** The attempt has run these steps. */
+  ran(steps: readonly ReportedStep[]): void;
+  wait(): void;
+  done(): void;
+}
+
 /** Collects the record of one attempt. None of its methods throws. */
 export class AttemptRecorder implements RunObserver, CacheObserver {
   readonly #ref: AttemptRef;
   readonly #record: BuildRecord;
   readonly #spec: BuildSpec;
   readonly #now: () => number;
-  readonly #on: { wait(): void; done(): void };
+  readonly #on: RecorderEvents;
   readonly #startedAt: number;
   #secrets: ReadonlyMap<string, string> = new Map();
   #context: TracedContext | undefined;
@@ -104,13 +115,7 @@ export class AttemptRecorder implements RunObserver, CacheObserver {
   #timer: NodeJS.Timeout | undefined;
   #isDone = false;
 
-  constructor(
-    ref: AttemptRef,
-    record: BuildRecord,
-    spec: BuildSpec,
-    now: () => number,
-    on: { wait(): void; done(): void },
-  ) {
+  constructor(ref: AttemptRef, record: BuildRecord, spec: BuildSpec, now: () => number, on: RecorderEvents) {
     this.#ref = ref;
     this.#record = record;
     this.#spec = spec;
@@ -155,6 +160,7 @@ export class AttemptRecorder implements RunObserver, CacheObserver {
 
   steps(steps: readonly ReportedStep[], leftOut: number): void {
     this.#steps = steps;
+    this.#on.ran(steps);
     this.#leftOut = leftOut;
   }
 
