@@ -100,6 +100,10 @@ export const CATALOG: readonly CommandSection[] = [
   {
     title: 'This command',
     commands: {
+      completion: {
+        summary: SUMMARIES.completion,
+        load: async () => (await import('./completion/completion.ts')).completionCommand,
+      },
       version: { summary: SUMMARIES.version, load: async () => (await import('./version.ts')).versionCommand },
     },
   },

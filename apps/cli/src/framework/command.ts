@@ -13,6 +13,8 @@ export interface Command {
   /** One line for lists of commands: imperative, without a full stop. */
   readonly summary: string;
   readonly help: HelpPage;
+  /** Its flags. Absent: it has only subcommands. */
+  readonly flags?: FlagTable;
   /** Runs the command and returns the exit code. @throws UsageError, and whatever the command's work throws */
   readonly run: (args: readonly string[], io: Io) => Promise<number>;
 }
@@ -60,6 +62,7 @@ export function defineCommand<T extends FlagTable>(
   return {
     summary: spec.summary,
     help,
+    flags: { ...spec.flags, ...HELP_FLAG },
     run: async (args, io) => {
       try {
         const { flags, operands } = parseFlags(args, { ...spec.flags, ...HELP_FLAG });
