@@ -2,6 +2,7 @@ import { removeImages } from '@kiln/buildkit/testing';
 import { afterAll, describe } from 'vitest';
 import { sharedPool } from '../support/pool/start-pool.ts';
 import { bakeStories } from './same-as-docker/bake.ts';
+import { ciStories } from './same-as-docker/ci.ts';
 import { contextStories } from './same-as-docker/contexts.ts';
 import { flagStories } from './same-as-docker/flags.ts';
 import { pipelineStories } from './same-as-docker/pipelines.ts';
@@ -21,3 +22,4 @@ describe('contexts of kiln build and docker buildx build', () => contextStories(
 describe('flags of kiln build and docker buildx build', () => flagStories(lab));
 describe('results of kiln build and docker buildx build', () => resultStories(lab));
 describe('pipelines for docker', () => pipelineStories(lab));
+describe('infra/ci', () => ciStories(lab));
