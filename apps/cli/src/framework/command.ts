@@ -1,6 +1,7 @@
 import { FlagError, UsageError } from '../io/errors.ts';
 import { EXIT } from '../io/exit-codes.ts';
 import type { Io } from '../io/output.ts';
+import { EXAMPLES } from './examples.ts';
 import { type FlagTable, type FlagValues, parseFlags } from './flags.ts';
 import { type FlagSection, flagSection, type HelpPage, type HelpSection, renderHelp } from './help.ts';
 
@@ -81,7 +82,7 @@ export function defineCommand<T extends FlagTable>(
 }
 
 function helpOf<T extends FlagTable>(
-  { name, synopsis, summary, description, examples, notes = [], exitCodes }: CommandSpec<T>,
+  { name, synopsis, summary, description, examples = EXAMPLES[name], notes = [], exitCodes }: CommandSpec<T>,
   flags: readonly HelpSection[],
 ): HelpPage {
   return {
