@@ -104,6 +104,7 @@ describe('the list of builds', () => {
     await held.release();
     await row.getByText('succeeded').waitFor(WAIT);
     const failing = await pool().submit(fast('echo before; exit 3'), { name: 'watched-failing' });
+    expect(await pool().end(failing.id, 120_000)).toMatchObject({ state: 'failed' });
     await rowOf(page, 'watched-failing')
       .getByText(/exit code/)
       .waitFor(WAIT);
