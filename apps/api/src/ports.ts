@@ -57,6 +57,7 @@ export interface ApiDeps extends HookDeps, Stores {
   readonly events: Pick<PoolEvents, 'subscribe'>;
   /** The state of Redis' replicas; absent: `/readyz` doesn't report it. */
   readonly replicas?: State['replicas'];
+  readonly diagnose: State['diagnose'];
   /** Checks and makes requests to addresses that users name. */
   readonly outgoing: Pick<OutgoingGuard, 'check' | 'fetch'>;
   readonly blobs: BlobStore;

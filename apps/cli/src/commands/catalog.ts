@@ -46,6 +46,7 @@ export const CATALOG: readonly CommandSection[] = [
       worker: { summary: SUMMARIES.worker, load: async () => (await import('./pool/worker.ts')).workerCommand },
       top: { summary: SUMMARIES.top, load: async () => (await import('./top/top.ts')).topCommand },
       host: { summary: SUMMARIES.host, load: async () => (await import('./host/group.ts')).hostCommand },
+      doctor: { summary: SUMMARIES.doctor, load: async () => (await import('./doctor/doctor.ts')).doctorCommand },
       cache: { summary: SUMMARIES.cache, load: async () => (await import('./cache/group.ts')).cacheCommand },
       'cache-mode': {
         summary: SUMMARIES['cache-mode'],

@@ -2,12 +2,14 @@ import { z } from 'zod';
 import { buildRequest } from '../http/build-request.ts';
 import { buildView } from '../http/build-view.ts';
 import { retryRequest } from '../http/client-logins.ts';
+import { checkList } from '../http/doctor.ts';
 import { buildId, contextDigest } from '../http/fields.ts';
 import { versionView } from '../http/version.ts';
 import { buildPage, buildQuery, logQuery, placementView, waitQuery } from '../http/views.ts';
 import { whySlowQuery, whySlowView } from '../http/why-slow.ts';
 import { logRecord } from '../log/record.ts';
 import { ACCESS_ROUTES } from './access-routes.ts';
+import { BAKE_ROUTES } from './bake-routes.ts';
 import { CACHE_ROUTES } from './cache-routes.ts';
 import { HOOK_ROUTES } from './hook-routes.ts';
 import { HOST_ROUTES } from './host-routes.ts';
@@ -27,6 +29,12 @@ const IDEMPOTENCY: Readonly<Record<string, HeaderDoc>> = {
   'Idempotency-Key': {
     description:
       '1 to 255 visible ASCII characters of your choice. If the same request is sent again with the same key, the response contains the build of the first request.',
+  },
+};
+const TRACEPARENT: Readonly<Record<string, HeaderDoc>> = {
+  traceparent: {
+    description:
+      'The caller’s span (W3C Trace Context). If the server exports traces, the build becomes part of that trace, unless the caller does not record it.',
   },
 };
 const ACCEPTED_HEADERS: Readonly<Record<string, HeaderDoc>> = {
@@ -64,7 +72,7 @@ export const ROUTES = {
     summary: 'Submit a build',
     description:
       'Send JSON for a git source or a tree that was uploaded before (`POST /v1/trees`), or multipart/form-data with the context as a tar in the same request. 202 means that the build is stored durably and will end exactly once. With `supersede` it also means that no older queued build with its `concurrencyKey` will be assigned to a host.',
-    headers: IDEMPOTENCY,
+    headers: { ...IDEMPOTENCY, ...TRACEPARENT },
     body: {
       'application/json': buildRequest,
       'multipart/form-data': {
@@ -302,6 +310,7 @@ export const ROUTES = {
   ...TASK_ROUTES,
   ...CACHE_ROUTES,
   ...SNAPSHOT_ROUTES,
+  ...BAKE_ROUTES,
   ...SECRET_ROUTES,
   ...HOOK_ROUTES,
   ...ACCESS_ROUTES,
@@ -324,6 +333,17 @@ export const ROUTES = {
     summary: 'Check that requests can be served',
     answers: { 200: { description: 'Requests can be served.', content: { 'text/plain': { raw: 'text' } } } },
     problems: ['unavailable'],
+  },
+  checkPool: {
+    method: 'get',
+    path: '/v1/checks',
+    tag: 'Service',
+    access: users('hosts:operate', 'pool'),
+    summary: 'Check the pool for settings and states that lose builds or keep them from running',
+    description:
+      'Redis, clocks, hosts, engines, disks and certificates; for admins also whether the API reaches forges and registries. `kiln doctor` shows it.',
+    answers: { 200: { description: 'What was checked.', content: { 'application/json': checkList } } },
+    problems: [],
   },
   metrics: {
     method: 'get',
