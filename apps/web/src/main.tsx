@@ -2,6 +2,7 @@ import './styles/base.css';
 import './styles/parts.css';
 import './styles/builds.css';
 import './styles/log.css';
+import './styles/pool.css';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
