@@ -128,12 +128,12 @@ describe('the pool', () => {
     const name = host?.name ?? '';
     await using visited = await loggedIn('/pool');
     const { page } = visited;
-    const row = page.getByRole('row', { name });
-    await row.getByText('ready').waitFor(WAIT);
+    const link = page.getByRole('rowheader').getByRole('link', { name, exact: true });
+    await page.getByRole('cell', { name: 'ready' }).waitFor(WAIT);
     await page.getByText('No build waits.').waitFor(WAIT);
     await expectWhole(visited);
 
-    await row.getByRole('link', { name }).click();
+    await link.click();
     await page.getByRole('button', { name: 'Cordon' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByText('gets no new builds').waitFor(WAIT);
@@ -150,13 +150,13 @@ describe('the pool', () => {
     await page.getByText('0 of 1 host take builds').waitFor(WAIT);
     await page.getByRole('link', { name: 'waits-for-host' }).waitFor(WAIT);
 
-    await page.getByRole('link', { name }).first().click();
+    await link.click();
     await page.getByRole('button', { name: 'Change' }).click();
-    await dialog.getByLabel('Labels').fill('disk=nvme');
+    await dialog.getByRole('textbox', { name: 'Labels' }).fill('disk=nvme');
     await dialog.getByRole('button', { name: 'Save' }).click();
     await page.getByText('disk=nvme').waitFor(WAIT);
     await page.getByRole('button', { name: 'Change' }).click();
-    await dialog.getByLabel('Labels').fill('not a label');
+    await dialog.getByRole('textbox', { name: 'Labels' }).fill('not a label');
     await dialog.getByRole('button', { name: 'Save' }).click();
     await dialog.getByRole('alert').getByText('Refused').waitFor(WAIT);
     await dialog.getByRole('button', { name: 'Cancel' }).click();

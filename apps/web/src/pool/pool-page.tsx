@@ -51,8 +51,8 @@ function NoHosts() {
   return (
     <Message tone="warn" title="The pool has no hosts.">
       <p>
-        Builds wait until there is one. Create a worker token with <code>kiln token create --worker</code> and
-        start <code>kiln worker --join URL</code> on a machine with Docker.
+        Builds wait until there is one. Create a worker token with <code>kiln token create --worker</code> and start{' '}
+        <code>kiln worker --join URL</code> on a machine with Docker.
       </p>
     </Message>
   );
