@@ -43,7 +43,7 @@ const HIDDEN_LIBRARIES = {
 const LAYERS = {
   'packages/buildkit/src': 'engine tool control masking progress outcome egress trees run lifecycle'.split(' '),
   'apps/api/src':
-    'http oidc access limits edge contexts secrets builds artifacts schedules history logs audit upkeep hooks hosts login docs page server'.split(
+    'http oidc access limits edge contexts secrets builds artifacts schedules history logs audit upkeep hooks hosts login doctor docs page server'.split(
       ' ',
     ),
   'apps/cli/src': 'io framework server context progress commands'.split(' '),

@@ -16,7 +16,7 @@ import type { HookDeps } from './hooks/ports.ts';
 /** The builds as handlers use them: all of the pool, or only those that one principal may see. */
 export type Builds = Pick<
   BuildStore,
-  'accept' | 'get' | 'record' | 'list' | 'cancel' | 'secretsOf' | 'decisions' | 'lastDecisions'
+  'accept' | 'get' | 'record' | 'list' | 'cancel' | 'secretsOf' | 'decisions' | 'lastDecisions' | 'queuedBefore'
 >;
 
 /** The public members of a class, which objects of other classes can have, too. */
@@ -57,6 +57,7 @@ export interface ApiDeps extends HookDeps, Stores {
   readonly events: Pick<PoolEvents, 'subscribe'>;
   /** The state of Redis' replicas; absent: `/readyz` doesn't report it. */
   readonly replicas?: State['replicas'];
+  readonly diagnose: State['diagnose'];
   /** Checks and makes requests to addresses that users name. */
   readonly outgoing: Pick<OutgoingGuard, 'check' | 'fetch'>;
   readonly blobs: BlobStore;

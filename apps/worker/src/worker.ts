@@ -26,11 +26,12 @@ import { HostAttempts } from './session/host-attempts.ts';
 import { HostSession } from './session/host-session.ts';
 import { logOrders } from './session/log-orders.ts';
 import { dropCaches } from './tasks/drop-caches.ts';
+import { evaluateBake } from './tasks/evaluate-bake.ts';
 import { LastMoves } from './tasks/last-moves.ts';
 import { saveCaches } from './tasks/save-caches.ts';
 import { seedCaches } from './tasks/seed-caches.ts';
 import type { HostTaskHandlers } from './tasks/task-handler.ts';
-import { TaskRunner } from './tasks/task-runner.ts';
+import { TaskLanes } from './tasks/task-lanes.ts';
 import { AttemptRecorders } from './traces/attempt-recorder.ts';
 import { collectHost, countingLogs } from './worker-metrics.ts';
 import type { WorkerDeps, WorkerOptions } from './worker-options.ts';
@@ -74,6 +75,12 @@ function snapshotTasks(
   return { save: saveCaches(deps), seed: seedCaches(deps) };
 }
 
+/** The handler of bake files. Executors of tests can't evaluate them. */
+function evaluations(source: WorkerDeps['executors']): HostTaskHandlers {
+  const evaluate = source.evaluateBake?.bind(source);
+  return evaluate ? { evaluate: evaluateBake(evaluate) } : {};
+}
+
 /** The archives of builds' caches, which are stored as snapshots are. */
 function archivesOf(
   { snapshots, trees, redis, keys, log }: WorkerDeps,
@@ -92,7 +99,7 @@ class Worker implements RunningWorker {
   readonly #session: HostSession;
   readonly #executors: HostExecutors;
   readonly #recorders: AttemptRecorders;
-  readonly #tasks: TaskRunner;
+  readonly #tasks: TaskLanes;
   readonly #diskGuard: DiskGuard;
   readonly #lastMoves: LastMoves;
   readonly #log: Logger;
@@ -161,10 +168,14 @@ class Worker implements RunningWorker {
       now,
     });
     this.#lastMoves = new LastMoves(() => this.#leaveIfDrained(), options.unmarkedMs);
-    this.#tasks = new TaskRunner({
+    this.#tasks = new TaskLanes({
       tasks: new HostTasks(redis, keys, now),
       writer: { host: options.hostName, incarnation: deps.identity.incarnation },
-      handlers: { drop: dropCaches(executors, now), ...snapshotTasks(options.hostName, deps, executors) },
+      handlers: {
+        drop: dropCaches(executors, now),
+        ...snapshotTasks(options.hostName, deps, executors),
+        ...evaluations(deps.executors),
+      },
       onIdle: () => {
         this.#lastMoves.taskEnded();
         this.#leaveIfDrained();

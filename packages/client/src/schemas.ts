@@ -3,6 +3,7 @@ export {
   auditEntry,
   buildPage,
   cacheList,
+  checkList,
   cleanAnswer,
   cliLoginView,
   connectionList,

@@ -158,6 +158,16 @@ export {
 } from './http/access.ts';
 export { type AuditEntry, auditEntry, auditId, auditQuery } from './http/audit.ts';
 export {
+  type BakeInput,
+  bakeInput,
+  type EvaluateRequest,
+  evaluateRequest,
+  evaluateResult,
+  MAX_BAKE_BYTES,
+  MAX_BAKE_DEFINITION_BYTES,
+  MAX_BAKE_FILES,
+} from './http/bake-evaluation.ts';
+export {
   gitSource,
   type NamedContext,
   type NamedContextInput,
@@ -222,6 +232,7 @@ export {
   TREE_PARTS_TYPE,
   timedEntries,
 } from './http/constants.ts';
+export { type CheckView, checkList } from './http/doctor.ts';
 export { isExportOption } from './http/export-options.ts';
 export {
   buildId,
@@ -250,6 +261,7 @@ export {
   type HostDisk,
   type HostReport,
   hostDisk,
+  hostLoad,
   hostName,
   hostReport,
   MAX_INCIDENTS,
@@ -374,3 +386,5 @@ export {
 export { artifactName, logStreamQuery, type OperationId, ROUTES, storedArtifact } from './openapi/routes.ts';
 export { learnedPool, learnedRepo } from './placement/learned.ts';
 export { attemptTrace, TRACE_LIMITS } from './traces/attempt-trace.ts';
+export { causeLines, causeWord, stepLabel } from './words/miss-cause.ts';
+export { reasonText, verdictText } from './words/placement.ts';

@@ -82,6 +82,16 @@ export {
   savingPerHour,
   worthPerByte,
 } from './caches/worth.ts';
+export {
+  CHECK_AREAS,
+  CHECK_STATUSES,
+  type Check,
+  checkClock,
+  checkDisk,
+  checkExpiry,
+} from './doctor/check.ts';
+export { checkHosts, type HostFacts } from './doctor/check-hosts.ts';
+export { checkRedis, type RedisFacts } from './doctor/check-redis.ts';
 export { classifyGitError, type GitError, type GitFault } from './git/git-error.ts';
 export {
   BUILDER_ACTIONS,

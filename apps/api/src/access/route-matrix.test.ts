@@ -80,6 +80,7 @@ const MATRIX: Readonly<Record<OperationId, Row>> = {
   }),
   removeSnapshot: trustedOnly('204', { write: '204', other: '404 snapshot_not_found', all: '204' }),
   saveCaches: row('404 cache_not_found', { write: '404 cache_not_found', other: REFUSED, all: '404 cache_not_found' }),
+  evaluateBake: row('404 host_not_found', { write: '404 host_not_found', other: REFUSED, all: '404 host_not_found' }),
   seedCaches: row('404 host_not_found', { write: '404 host_not_found', other: REFUSED, all: '404 host_not_found' }),
   joinPool: row(REFUSED, { untrusted: REFUSED, worker: '200', 'join token': '200' }),
   readContext: row('200', {
@@ -141,6 +142,7 @@ const MATRIX: Readonly<Record<OperationId, Row>> = {
   approveCliLogin: { ...everyone('404 not_found'), anonymous: UNKNOWN, expired: UNKNOWN, revoked: UNKNOWN },
   health: everyone('200'),
   ready: everyone('200'),
+  checkPool: operators('200'),
   // The API of these tests records none.
   metrics: operators('404 not_found'),
   version: everyone('200'),

@@ -5,6 +5,7 @@ import type { Cookies } from '../access/cookies.ts';
 import { tokenHandlers } from '../access/token-handlers.ts';
 import { artifactHandlers } from '../artifacts/artifact-handlers.ts';
 import { auditHandler } from '../audit/audit-handler.ts';
+import { evaluateHandlers } from '../bake/evaluate-handlers.ts';
 import type { BuildFeed } from '../builds/build-feed.ts';
 import { buildHandlers } from '../builds/build-handlers.ts';
 import type { BuildWatch } from '../builds/build-watch.ts';
@@ -15,6 +16,7 @@ import type { ApiConfig } from '../config.ts';
 import { contextHandlers } from '../contexts/context-handlers.ts';
 import { treeHandlers } from '../contexts/tree-handlers.ts';
 import { docsHandlers } from '../docs/docs-handlers.ts';
+import { doctorHandler } from '../doctor/doctor-handler.ts';
 import { connectionPushRules } from '../hooks/connections/connection-push-rules.ts';
 import { hookHandlers } from '../hooks/hook-handlers.ts';
 import type { DeliveryWatch } from '../hooks/incoming/delivery-watch.ts';
@@ -85,6 +87,7 @@ export function handlers({
     ...modeHandlers(config, { ...deps, now }),
     ...taskHandlers(config, { ...deps, closing }),
     ...snapshotHandlers(config, { ...deps, now }),
+    ...evaluateHandlers(config, deps),
     ...tokenHandlers(config, { ...deps, now }),
     ...secretHandlers(config, deps),
     ...scheduleHandlers(config, submission),
@@ -96,6 +99,7 @@ export function handlers({
     ...hookHandlers(config, { ...deps, now }, { watch: deliveryWatch, closing }),
     readAudit: auditHandler(config, deps.audit, closing),
     ...healthHandlers(config, { ...deps, closing }),
+    checkPool: doctorHandler(config, { ...deps, fetch: deps.outgoing.fetch, now }),
     metrics: metricsHandler(deps.metrics),
     version: async (_request, response) => sendJson(response, 200, { version: API_VERSION }),
     ...docsHandlers(),

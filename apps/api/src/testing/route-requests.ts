@@ -91,6 +91,8 @@ export class RouteRequests {
         return { path, init: json({ repo: 'app', team: 'web', root: `sha256:${'0'.repeat(64)}` }) };
       case 'saveCaches':
         return { path, init: json({ repo: 'cold', team: 'web' }) };
+      case 'evaluateBake':
+        return { path, init: json({ team: 'web', bake: { files: {} } }) };
       case 'seedCaches':
         return { path, init: json({ repo: 'app', team: 'web', host: 'none' }) };
       case 'changeHost':

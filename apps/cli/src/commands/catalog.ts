@@ -43,7 +43,9 @@ export const CATALOG: readonly CommandSection[] = [
     commands: {
       up: { summary: SUMMARIES.up, load: async () => (await import('./pool/up.ts')).upCommand },
       worker: { summary: SUMMARIES.worker, load: async () => (await import('./pool/worker.ts')).workerCommand },
+      top: { summary: SUMMARIES.top, load: async () => (await import('./top/top.ts')).topCommand },
       host: { summary: SUMMARIES.host, load: async () => (await import('./host/group.ts')).hostCommand },
+      doctor: { summary: SUMMARIES.doctor, load: async () => (await import('./doctor/doctor.ts')).doctorCommand },
       cache: { summary: SUMMARIES.cache, load: async () => (await import('./cache/group.ts')).cacheCommand },
       'cache-mode': {
         summary: SUMMARIES['cache-mode'],

@@ -16,6 +16,7 @@ export const SUMMARIES = {
   worker: 'Run a worker on this machine that joins a pool elsewhere',
   top: 'Show the pool and its queue, live',
   host: 'Manage hosts: list, show, set, cordon, drain, remove',
+  doctor: 'Check the pool, or this machine, and say what to do',
   cache: 'List, drop and seed the caches of hosts',
   snapshot: 'Manage snapshots of caches',
   'cache-mode': 'Manage the default cache modes of repositories',

@@ -65,6 +65,9 @@ export class FakeApi implements AsyncDisposable {
   build: BuildView = fakeBuild();
   builds: BuildView[] = [];
   hosts: unknown[] = [];
+  checks: unknown[] = [];
+  /** The answer to readiness probes. */
+  readiness: readonly [status: number, text: string] = [200, 'ready\n'];
   hostLosses: unknown[] = [];
   placement: PlacementInfoView['decisions'] = [];
   whySlow: Omit<WhySlowView, 'build'> = {};
@@ -169,6 +172,7 @@ export class FakeApi implements AsyncDisposable {
       if (this.version === undefined) return problem(res, 404, 'not_found', 'no such path');
       return json(res, 200, { version: this.version });
     }
+    if (pathname === '/readyz') return void res.writeHead(this.readiness[0]).end(this.readiness[1]);
     const refusal = this.refusals.get(`${seen.method} ${pathname}`)?.shift();
     if (refusal) return problem(res, refusal.status, refusal.code, refusal.detail, refusal.errors);
     if (pathname === '/auth/cli/state') {
@@ -190,6 +194,7 @@ export class FakeApi implements AsyncDisposable {
       return host ? json(res, 200, host) : problem(res, 404, 'host_not_found', `no host ${id}`);
     }
     if (kind === 'hosts') return json(res, 200, { hosts: this.hosts });
+    if (kind === 'checks') return json(res, 200, { checks: this.checks });
     if (kind === 'host-losses') return json(res, 200, { hosts: this.hostLosses });
     if (kind === 'trees') return json(res, 200, await this.#storeTrees(seen, id === 'missing'));
     if (kind !== 'builds') return problem(res, 404, 'not_found', 'no such path');

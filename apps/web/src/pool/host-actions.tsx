@@ -15,7 +15,7 @@ export function HostActions({ host }: { readonly host: HostInfoView }) {
   const close = () => setAsked(undefined);
   const isClosed = host.state !== 'ready';
   return (
-    <div className="buttons">
+    <div className="actions">
       {isClosed ? (
         <button type="button" className="button" onClick={() => setAsked('uncordon')}>
           Uncordon

@@ -42,7 +42,7 @@ export function HostPage() {
 function Facts({ host }: { readonly host: HostDetailView }) {
   const labels = labelWords(host);
   return (
-    <dl className="facts">
+    <dl className="host-facts">
       <Fact name="Slots">
         {host.usedSlots} of {host.slots} in use
         {host.reported && host.reported.slots !== host.slots && ` (its worker reports ${host.reported.slots})`}
@@ -96,7 +96,7 @@ function Incidents({ host: { incidents = [] } }: { readonly host: HostDetailView
   return (
     <>
       <h2>Incidents</h2>
-      <ul className="plain">
+      <ul className="incidents">
         {incidents.toReversed().map(({ at, domain, state, action, message }) => (
           <li key={`${at} ${domain} ${action}`}>
             <Ago at={at} />: builder of {domain}: {state.replaceAll('_', ' ')}, {action.replaceAll('_', ' ')}

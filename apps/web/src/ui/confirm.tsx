@@ -8,12 +8,14 @@ interface Props {
   /** The verb on the button: `Drain`. */
   readonly verb: string;
   readonly isDangerous?: boolean;
+  /** What is on the button that does nothing. */
+  readonly keep?: string;
   readonly act: () => Promise<unknown>;
   readonly onClose: () => void;
 }
 
 /** Asks before something is done, does it, and says why it failed. Closed by Escape, by Cancel, and when it is done. */
-export function Confirm({ title, children, verb, isDangerous = false, act, onClose }: Props) {
+export function Confirm({ title, children, verb, isDangerous = false, keep = 'Cancel', act, onClose }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   const [error, setError] = useState<Error>();
@@ -44,9 +46,9 @@ export function Confirm({ title, children, verb, isDangerous = false, act, onClo
         <h2 id={id}>{title}</h2>
         {children}
         {error && <Failure error={error} />}
-        <div className="buttons end">
+        <div className="actions end">
           <button type="button" className="button" onClick={onClose}>
-            Cancel
+            {keep}
           </button>
           <button type="submit" className={isDangerous ? 'button danger' : 'button primary'} disabled={isBusy}>
             {isBusy ? 'Working …' : verb}

@@ -1,3 +1,4 @@
+import { availableParallelism, loadavg } from 'node:os';
 import type { AttemptCall, HostDisk, HostReport } from '@kiln/contracts';
 import { type Metrics, NO_METRICS, observeMs } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
@@ -166,7 +167,12 @@ export class HostSession {
     const { leaseTtlMs, fenceMarginMs } = this.#times;
     const sentAt = performance.now();
     const sentAtEpoch = Date.now();
-    const state = await this.#hosts.sync(this.#report, this.#identity, leaseTtlMs, this.#handlers.running());
+    const state = await this.#hosts.sync(
+      { ...this.#report, load: hostLoad() },
+      this.#identity,
+      leaseTtlMs,
+      this.#handlers.running(),
+    );
     if (this.#closed) return;
     observeMs(this.#metrics, 'kiln_worker_report_duration_seconds', performance.now() - sentAt);
     this.#failures = 0;
@@ -182,4 +188,9 @@ export class HostSession {
     this.#log.error({ leaseTtlMs: this.#times.leaseTtlMs }, 'lease not renewed in time');
     this.#handlers.fence();
   }
+}
+
+/** Measures how busy this machine's processors are. */
+function hostLoad(): NonNullable<HostReport['load']> {
+  return { average: Math.round((loadavg()[0] ?? 0) * 100) / 100, cpus: availableParallelism() };
 }

@@ -9,6 +9,7 @@ import { HeldExecutor } from '../testing/held-executor.ts';
 import { eventually, useTestHost } from '../testing/test-host.ts';
 import { type DropDeps, dropCaches } from './drop-caches.ts';
 import { TaskFailed, type TaskHandler } from './task-handler.ts';
+import { TaskLanes } from './task-lanes.ts';
 import { TaskRunner } from './task-runner.ts';
 
 const pool = useTestHost();
@@ -89,6 +90,36 @@ test('a parked task continues while the next ones run', async () => {
   held.resolve();
   await ended(first);
   await eventually(() => (tasks.isBusy ? undefined : true));
+});
+
+test('bake files are evaluated while another task runs', async () => {
+  await join('i1');
+  const held = Promise.withResolvers<void>();
+  const { redis, keys, tasks } = pool.host.state;
+  const lanes = new TaskLanes({
+    tasks: new HostTasks(redis, keys),
+    writer: { host: 'h1', incarnation: 'i1' },
+    handlers: {
+      drop: async () => {
+        await held.promise;
+        return {};
+      },
+      evaluate: async ({ bake }) => ({ printed: Object.keys(bake.files).join() }),
+    },
+    log: createLogger({ app: 'test', level: 'silent' }),
+  });
+  expect(lanes.types).toEqual(['drop', 'evaluate']);
+  const drop = await create();
+  lanes.order(1);
+  await task(drop, ({ state }) => state === 'running');
+  const bake = { files: { a: '' }, names: [], targets: [], set: [], flags: [], variables: {} };
+  const evaluated = (await tasks.create('h1', { type: 'evaluate', team: 'web', bake }))?.id ?? '';
+  lanes.order(2);
+  expect(await ended(evaluated)).toMatchObject({ state: 'succeeded', result: { printed: 'a' } });
+  expect(lanes.isBusy).toBe(true);
+  held.resolve();
+  await ended(drop);
+  await eventually(() => (lanes.isBusy ? undefined : true));
 });
 
 test('a worker that leaves stops its task after a while, and the next one restarts it', async () => {

@@ -125,7 +125,8 @@ export class TaskRunner {
     if (!task)
       return { failure: { code: 'invalid_order', message: 'this worker’s version doesn’t understand the order' } };
     const handler = this.#deps.handlers[task.order.type] as TaskHandler<typeof task.order.type> | undefined;
-    if (!handler) return { failure: { code: 'invalid_order', message: `this worker can’t ${task.order.type} caches` } };
+    if (!handler)
+      return { failure: { code: 'invalid_order', message: `this worker has no handler of ${task.order.type} tasks` } };
     const context: TaskContext = { id, signal, park, progress: (progress) => this.#progress(id, progress) };
     try {
       return { result: await handler(task.order, context) };

@@ -35,9 +35,12 @@ const BLOCK_BYTES = 4096;
 export interface SubmittedTimes {
   /** Identifies them: equal ids mean equal times. */
   readonly id: string;
-  /** Returns what assigns them to paths, which must be those of all entries that they were made of, in the order of a `Listing`. @throws TreePartMissing */
-  read(signal: AbortSignal): Promise<(paths: readonly ByteString[]) => ReadonlyMap<ByteString, bigint>>;
+  /** @throws TreePartMissing */
+  read(signal: AbortSignal): Promise<TimesOfPaths>;
 }
+
+/** Returns the times of paths: of all entries that they were made of, in the order of a `Listing`. @throws TreeFault */
+export type TimesOfPaths = (paths: readonly ByteString[]) => ReadonlyMap<ByteString, bigint>;
 
 export interface TreeRequest {
   readonly source: TreeSource;
@@ -193,13 +196,23 @@ export class WorkingTree {
     const started = starting?.catch(() => undefined);
     await using spare = new AsyncDisposableStack();
     spare.defer(async () => await (await started)?.[Symbol.asyncDispose]());
+    const timesRead = (times ?? request.directoryTimes)?.read(signal);
+    // Awaited below, when there is a listing.
+    timesRead?.catch(() => undefined);
     const listing = await source.list(record?.entries ?? [], signal);
     checkReadable(listing);
     const found = dockerfile === undefined ? undefined : await listedBuildFiles(listing, dockerfile);
     const files = found && (request.ignores === false ? { ...found, ignoreFile: undefined } : found);
     const copies = files ? copiesOf(files, asked) : NO_COPIES;
     const given: GivenTree = { id, entries: () => Promise.resolve([]) };
-    const { entries, issue, returned } = await this.#timed(given, listing, request, ledger.times, running, signal);
+    const { entries, issue, returned } = await this.#timed(
+      given,
+      listing,
+      request,
+      ledger.times,
+      running,
+      await timesRead,
+    );
     await this.#become(record, {
       entries,
       source,
@@ -240,21 +253,19 @@ export class WorkingTree {
   async #timed(
     given: GivenTree,
     listing: Listing,
-    { times, dockerfile, directoryTimes }: TreeRequest,
+    { times, dockerfile }: TreeRequest,
     ledger: TimeLedger,
     running: DisposableStack,
-    signal: AbortSignal,
+    read: TimesOfPaths | undefined,
   ): Promise<Pick<Given, 'entries' | 'issue' | 'returned'>> {
     const context =
       dockerfile === OUTSIDE_DOCKERFILE ? listing.filter(({ path }) => path !== OUTSIDE_DOCKERFILE) : listing;
-    if (!times) {
-      const read = await directoryTimes?.read(signal);
+    if (!times || !read) {
       const sent = read?.(notFilesOf(listing).map(({ path }) => path));
       const result = await ledger.give(given, context, this.#deps.now(), sent);
       running.use(result.running);
       return result;
     }
-    const read = await times.read(signal);
     const sent = read(listing.map(({ path }) => path));
     const entries = context.map((entry) => ({ ...entry, mtimeNs: sent.get(entry.path) ?? 0n }));
     given.entries = async () => entries;

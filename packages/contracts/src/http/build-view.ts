@@ -64,7 +64,19 @@ export const buildView = z
     createdAt: instant,
     queuedAt: instant,
     waiting: z
-      .strictObject({ reason: z.string(), host: z.string().optional(), limit: z.int().optional(), decidedAt: instant })
+      .strictObject({
+        reason: z.string(),
+        host: z.string().optional(),
+        limit: z.int().optional(),
+        decidedAt: instant,
+        startAt: instant
+          .optional()
+          .meta({ description: 'When it is expected to start. Absent if that can’t be told.' }),
+        ahead: z.int().optional().meta({
+          description:
+            'How many queued builds of the pool were accepted before it. Priorities, fairness between teams and warm hosts may change the order.',
+        }),
+      })
       .optional()
       .meta({
         description:

@@ -4,7 +4,7 @@ import { buildFilter } from './build-filter.ts';
 import { attemptEnd, buildView, stepCounts } from './build-view.ts';
 import { buildId, instant } from './fields.ts';
 import { hostNetwork } from './host-network.ts';
-import { hostDisk, incidentFields, perDomain } from './host-report.ts';
+import { hostDisk, hostLoad, incidentFields, perDomain } from './host-report.ts';
 
 export const buildPage = z
   .strictObject({
@@ -89,6 +89,7 @@ export const hostView = z
     buildxVersion: z.string(),
     buildkitVersion: z.string().optional(),
     disk: hostDisk.optional().meta({ description: 'The file system of the worker’s data.' }),
+    load: hostLoad.optional().meta({ description: 'Absent if the worker doesn’t report it.' }),
     network: hostNetwork.optional().meta({
       description: 'What is set for builders: registries, certificates, proxies, DNS, limits. Absent if nothing is.',
     }),

@@ -2,12 +2,14 @@ import { z } from 'zod';
 import { buildRequest } from '../http/build-request.ts';
 import { buildView } from '../http/build-view.ts';
 import { retryRequest } from '../http/client-logins.ts';
+import { checkList } from '../http/doctor.ts';
 import { buildId, contextDigest } from '../http/fields.ts';
 import { versionView } from '../http/version.ts';
 import { buildPage, buildQuery, logQuery, placementView, waitQuery } from '../http/views.ts';
 import { whySlowQuery, whySlowView } from '../http/why-slow.ts';
 import { logRecord } from '../log/record.ts';
 import { ACCESS_ROUTES } from './access-routes.ts';
+import { BAKE_ROUTES } from './bake-routes.ts';
 import { CACHE_ROUTES } from './cache-routes.ts';
 import { HOOK_ROUTES } from './hook-routes.ts';
 import { HOST_ROUTES } from './host-routes.ts';
@@ -302,6 +304,7 @@ export const ROUTES = {
   ...TASK_ROUTES,
   ...CACHE_ROUTES,
   ...SNAPSHOT_ROUTES,
+  ...BAKE_ROUTES,
   ...SECRET_ROUTES,
   ...HOOK_ROUTES,
   ...ACCESS_ROUTES,
@@ -324,6 +327,17 @@ export const ROUTES = {
     summary: 'Check that requests can be served',
     answers: { 200: { description: 'Requests can be served.', content: { 'text/plain': { raw: 'text' } } } },
     problems: ['unavailable'],
+  },
+  checkPool: {
+    method: 'get',
+    path: '/v1/checks',
+    tag: 'Service',
+    access: users('hosts:operate', 'pool'),
+    summary: 'Check the pool for settings and states that lose builds or keep them from running',
+    description:
+      'Redis, clocks, hosts, engines, disks and certificates; for admins also whether the API reaches forges and registries. `kiln doctor` shows it.',
+    answers: { 200: { description: 'What was checked.', content: { 'application/json': checkList } } },
+    problems: [],
   },
   metrics: {
     method: 'get',

@@ -194,6 +194,12 @@ export class BuildStore {
     const last = asked.map((byAttempt) => readDecisions(byAttempt).at(-1));
     return new Map(ids.flatMap((id, i) => (last[i] ? [[id, last[i]] as const] : [])));
   }
+
+  /** Reads how many queued builds were accepted before each of these, by id; those that aren't queued are missing. */
+  async queuedBefore(ids: readonly string[]): Promise<Map<string, number>> {
+    const ranks = await Promise.all(ids.map((id) => this.#redis.zrank(this.#keys.pending(), id)));
+    return new Map(ids.flatMap((id, i) => (ranks[i] == null ? [] : [[id, ranks[i]] as const])));
+  }
 }
 
 function readDecisions(byAttempt: readonly string[]): StoredDecision[] {

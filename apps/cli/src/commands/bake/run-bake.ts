@@ -26,7 +26,7 @@ import { submit } from '../build/submit/submit.ts';
 import type { SubmitDeps } from '../build/submit/submit-call.ts';
 import { type BAKE_FLAGS, DEFINITION_FLAGS, TARGET_FLAGS } from './bake-flags.ts';
 import { type BakeTarget, bakeTargets } from './bake-target.ts';
-import { evaluateBake } from './evaluate-bake.ts';
+import { type BakeDefinition, evaluateBake } from './evaluate-bake.ts';
 import { checkLinked, linkedRequest, linkedWarnings, type PreparedTarget } from './linked-request.ts';
 
 type BakeFlagValues = FlagValues<typeof BAKE_FLAGS>;
@@ -43,14 +43,15 @@ interface Baked {
 /** Builds the targets of bake files. Returns the exit code. @throws UsageError, and the errors of the client */
 export async function runBake({ flags, operands, io }: LocalInvocation<typeof BAKE_FLAGS>): Promise<number> {
   if (flags.builder !== undefined) io.err.line('kiln: --builder is ignored: Kiln chooses the host and its builder');
-  const { printed, definition } = await evaluateBake([...definitionArgs(flags), ...operands], io);
+  const printed =
+    (await evaluateBake([...definitionArgs(flags), ...operands], io)) ?? (await evaluatedThere(flags, operands, io));
   if (flags.print) {
     io.out.write(printed);
     return EXIT.ok;
   }
   await checkDestinations({ 'metadata-file': flags['metadata-file'], iidfile: undefined, plan: {}, ...io });
   const mode = readMode({ progress: flags.progress, quiet: false, json: false }, io);
-  const prepared = await prepareAll(bakeTargets(definition), flags, io);
+  const prepared = await prepareAll(bakeTargets(JSON.parse(printed) as BakeDefinition), flags, io);
   const client = connect(await findServer(flags, io.env));
   const view = await chooseView(mode, io);
   using interruption = new Interruption(io, () => view.close());
@@ -73,6 +74,18 @@ export async function runBake({ flags, operands, io }: LocalInvocation<typeof BA
   } finally {
     view.close();
   }
+}
+
+/** Has a host evaluate the files, because this machine has no buildx. */
+async function evaluatedThere(flags: BakeFlagValues, targets: readonly string[], io: Io): Promise<string> {
+  const given = (['push', 'load', 'no-cache', 'pull'] as const).filter((flag) => flags[flag]);
+  const [{ collectBake }, { evaluateOnHost }] = await Promise.all([
+    import('./collect-bake.ts'),
+    import('./evaluate-on-host.ts'),
+  ]);
+  const bake = await collectBake({ file: flags.file, set: flags.set, flags: given, targets }, io);
+  const client = connect(await findServer(flags, io.env));
+  return await evaluateOnHost(bake, { client, team: flags.team ?? (io.env.KILN_TEAM || undefined), now: io.now });
 }
 
 /** Reads everything that the targets need, so that nothing is sent if one of them can't be built. */

@@ -2,15 +2,15 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type PrivateRegistry, removeImages, smallRoot, startPrivateRegistry } from '@kiln/buildkit/testing';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { type PrivateRegistry, smallRoot, startPrivateRegistry } from '@kiln/buildkit/testing';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { cliOfRun } from '../../apps/cli/src/testing/cli-of-run.ts';
-import { command } from '../support/command.ts';
-import type { Pool } from '../support/pool/pool.ts';
-import { startPool } from '../support/pool/start-pool.ts';
+import { cliOfRun } from '../../../apps/cli/src/testing/cli-of-run.ts';
+import { command } from '../../support/command.ts';
+import type { Pool } from '../../support/pool/pool.ts';
+import type { SameLab } from './lab.ts';
 
-const EXAMPLE = fileURLToPath(new URL('../../examples/pipelines/', import.meta.url));
+const EXAMPLE = fileURLToPath(new URL('../../../examples/pipelines/', import.meta.url));
 const VERSION = '1.0';
 const COMMIT = '5f0c1e2b7a9d4c3e8f6a1b0d2c4e6f8a0b1c2d3e';
 const MANIFESTS = [
@@ -22,29 +22,9 @@ const MANIFESTS = [
 
 /** Where docker pushes, and where Kiln does. */
 let registries: readonly [PrivateRegistry, PrivateRegistry];
-let pool: Pool;
 let dir: string;
 /** A base image of a few megabytes: each of the images is pushed as a whole. */
 const base = `kiln.local/pipelines-${process.pid}:1`;
-const pushed = new Set<string>();
-
-beforeAll(async () => {
-  registries = await Promise.all([startPrivateRegistry(), startPrivateRegistry()]);
-  pool = await startPool();
-  dir = await mkdtemp(join(tmpdir(), 'kiln-pipelines-'));
-  await writeFile(join(dir, 'root.tar'), await smallRoot(['/bin/cp', '/usr/bin/tr']));
-  await command('docker', ['import', '--change', 'CMD ["sh"]', join(dir, 'root.tar'), base]);
-  await mkdir(join(dir, 'bin'));
-  const kiln = `#!/bin/sh\nexec '${process.execPath}' '${await cliOfRun()}' "$@"\n`;
-  await writeFile(join(dir, 'bin/kiln'), kiln, { mode: 0o755 });
-});
-afterAll(async () => {
-  await pool?.[Symbol.asyncDispose]();
-  await removeImages([...pushed, base]);
-  await Promise.all((registries ?? []).map((registry) => registry[Symbol.asyncDispose]()));
-  await rm(dir, { recursive: true, force: true });
-});
-beforeEach(() => pool.watch());
 
 interface Manifest {
   readonly config?: { readonly digest: string };
@@ -78,14 +58,16 @@ async function imageAt(registry: PrivateRegistry, image: string): Promise<Pick<I
 class Job {
   readonly cwd: string;
   readonly #home: string;
+  readonly #pool: Pool;
 
-  private constructor(home: string) {
+  private constructor(pool: Pool, home: string) {
+    this.#pool = pool;
     this.#home = home;
     this.cwd = join(home, 'checkout');
   }
 
-  static async start(name: string): Promise<Job> {
-    const job = new Job(join(dir, name));
+  static async start(pool: Pool, name: string): Promise<Job> {
+    const job = new Job(pool, join(dir, name));
     await cp(EXAMPLE, job.cwd, { recursive: true });
     return job;
   }
@@ -106,7 +88,7 @@ class Job {
     await command('sh', ['-euc', script], {
       cwd: this.cwd,
       env: {
-        ...pool.clientEnv,
+        ...this.#pool.clientEnv,
         ...{ HOME: this.#home, XDG_CACHE_HOME: join(this.#home, '.cache'), NO_COLOR: '1' },
         PATH: `${join(dir, 'bin')}:${process.env.PATH}`,
         BASE: base,
@@ -221,16 +203,37 @@ async function despiteRegistry<T>(run: (tries: number) => Promise<T>): Promise<T
   }
 }
 
-test.each(Object.entries(PIPELINES))('%s pushes the same images after a change of one line', async (name, pipeline) => {
-  const number = Object.keys(PIPELINES).indexOf(name);
-  const run = async (registry: PrivateRegistry, [from, to]: readonly [string, string], tries = 1) => {
-    const job = await Job.start(`${number}-${to.replaceAll(' ', '-')}-${tries}`);
-    await job.change(pipeline.file, from, to);
-    for (const image of pipeline.images) pushed.add(`${registry.host}/${image}`);
-    await pipeline.run(job, registry);
-    return await Promise.all(pipeline.images.map((image) => imageAt(registry, image)));
-  };
-  const [docker, kiln] = pipeline.line;
-  const made = await despiteRegistry((tries) => run(registries[0], [docker, docker], tries));
-  expect(await run(registries[1], [docker, kiln])).toEqual(made);
-});
+/** Stories of pipelines for docker in which one line is changed. */
+export function pipelineStories({ pool, images }: SameLab): void {
+  beforeAll(async () => {
+    registries = await Promise.all([startPrivateRegistry(), startPrivateRegistry()]);
+    dir = await mkdtemp(join(tmpdir(), 'kiln-pipelines-'));
+    await writeFile(join(dir, 'root.tar'), await smallRoot(['/bin/cp', '/usr/bin/tr']));
+    images.add(base);
+    await command('docker', ['import', '--change', 'CMD ["sh"]', join(dir, 'root.tar'), base]);
+    await mkdir(join(dir, 'bin'));
+    const kiln = `#!/bin/sh\nexec '${process.execPath}' '${await cliOfRun()}' "$@"\n`;
+    await writeFile(join(dir, 'bin/kiln'), kiln, { mode: 0o755 });
+  });
+  afterAll(async () => {
+    await Promise.all((registries ?? []).map((registry) => registry[Symbol.asyncDispose]()));
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  test.each(Object.entries(PIPELINES))(
+    '%s pushes the same images after a change of one line',
+    async (name, pipeline) => {
+      const number = Object.keys(PIPELINES).indexOf(name);
+      const run = async (registry: PrivateRegistry, [from, to]: readonly [string, string], tries = 1) => {
+        const job = await Job.start(pool(), `${number}-${to.replaceAll(' ', '-')}-${tries}`);
+        await job.change(pipeline.file, from, to);
+        for (const image of pipeline.images) images.add(`${registry.host}/${image}`);
+        await pipeline.run(job, registry);
+        return await Promise.all(pipeline.images.map((image) => imageAt(registry, image)));
+      };
+      const [docker, kiln] = pipeline.line;
+      const made = await despiteRegistry((tries) => run(registries[0], [docker, docker], tries));
+      expect(await run(registries[1], [docker, kiln])).toEqual(made);
+    },
+  );
+}
