@@ -104,6 +104,7 @@ describe('the list of builds', () => {
     await held.release();
     await row.getByText('succeeded').waitFor(WAIT);
     const failing = await pool().submit(fast('echo before; exit 3'), { name: 'watched-failing' });
+    expect(await pool().end(failing.id, 120_000)).toMatchObject({ state: 'failed' });
     await rowOf(page, 'watched-failing')
       .getByText(/exit code/)
       .waitFor(WAIT);
@@ -120,6 +121,27 @@ describe('the list of builds', () => {
     await page.getByRole('link', { name: 'watched-failing' }).click();
     await page.getByRole('heading', { name: 'watched-failing' }).waitFor(WAIT);
     expect(new URL(page.url()).pathname).toBe(`/builds/${failing.id}`);
+  });
+
+  test('is used by keyboard, and what it shows can be canceled at once', async () => {
+    const held = await pool().hang(undefined, { name: 'canceled-with-others' });
+    await using visited = await loggedIn();
+    const { page } = visited;
+    await rowOf(page, 'canceled-with-others').waitFor(WAIT);
+    await page.keyboard.press('?');
+    await page.getByRole('dialog').getByText('Show these keys').waitFor(WAIT);
+    await expectWhole(visited);
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('/');
+    await page.keyboard.type('with-others');
+    await page.getByRole('button', { name: 'Cancel 1 build …' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Cancel 1 build' }).click();
+    await rowOf(page, 'canceled-with-others').getByText('canceled').first().waitFor(WAIT);
+    await held.stopped();
+    await page.getByRole('searchbox').press('Escape');
+    await page.getByRole('link', { name: 'canceled-with-others' }).focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'canceled-with-others' }).waitFor(WAIT);
   });
 
   test('says that the connection is lost, and goes on by itself when it is back', async () => {

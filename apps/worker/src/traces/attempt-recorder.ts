@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import type { ContextSource, ReportedStep, RunObserver } from '@kiln/buildkit';
-import { type BuildSpec, TRACE_LIMITS } from '@kiln/contracts';
+import type { ContextSource, ReportedStep, RunObserver, TargetSources } from '@kiln/buildkit';
+import { type BuildSpec, TRACE_LIMITS, targetSpecs } from '@kiln/contracts';
 import {
   type AttemptTrace,
   type BuildRecord,
@@ -128,10 +128,15 @@ export class AttemptRecorder implements RunObserver, CacheObserver {
     this.#secrets = values;
   }
 
-  /** Notes what is built from, and returns the same source, whose files are noted when they are checked out. */
-  source(source: ContextSource): ContextSource {
-    if (source.type === 'tree') this.#context = { type: 'tree', id: source.id };
-    if (source.type !== 'git') return source;
+  /**
+   * Notes what is built from, and returns the same source, whose files are noted when they are checked out.
+   * @param targets of the other targets; files are noted only if all have the same tree, because steps don't say from which they copy
+   */
+  source(source: ContextSource, targets?: ReadonlyMap<string, TargetSources>): ContextSource {
+    const others = [...(targets?.values() ?? [])].map((target) => target.source);
+    const isOne = others.every((other) => other.type === 'tree' && source.type === 'tree' && other.id === source.id);
+    if (source.type === 'tree' && isOne) this.#context = { type: 'tree', id: source.id };
+    if (source.type !== 'git' || targets) return source;
     const { commit, subdir, checkOut } = source;
     this.#context = { type: 'git', commit, ...(subdir !== undefined && { subdir }) };
     if (!checkOut) return source;
@@ -190,16 +195,25 @@ export class AttemptRecorder implements RunObserver, CacheObserver {
     const { buildId, attempt, host } = this.#ref;
     const context = this.#context;
     const listing = this.#listing;
+    // Of several Dockerfiles, steps are compared by their names.
+    const read = this.#spec.bake ? {} : { dockerfile: this.#dockerfile, ignoreFile: this.#ignoreFile };
     return makeTrace(
       {
-        ...{ build: buildId, attempt, host, domain: this.#domain, repo: cacheKey(this.#record), spec: this.#spec },
+        ...{
+          build: buildId,
+          attempt,
+          host,
+          domain: this.#domain,
+          repo: cacheKey(this.#record),
+          spec: withAllArgs(this.#spec),
+        },
         end: this.#outcome?.end ?? 'failed',
         startedAt: this.#startedAt,
         endedAt: this.#endedAt,
         secrets: this.#secrets,
         context: context?.type === 'git' && listing ? { ...context, entries: commitEntries(listing) } : context,
-        dockerfile: this.#dockerfile,
-        ignoreFile: this.#ignoreFile,
+        dockerfile: read.dockerfile,
+        ignoreFile: read.ignoreFile,
         steps: this.#steps,
         stepsLeftOut: this.#leftOut,
         mountsBefore: this.#before,
@@ -215,6 +229,18 @@ export class AttemptRecorder implements RunObserver, CacheObserver {
     clearTimeout(this.#timer);
     this.#on.done();
   }
+}
+
+/** Returns the build with the arguments of all its targets. One that has another value in an earlier target has its target's name before its own. */
+function withAllArgs(spec: BuildSpec): BuildSpec {
+  const buildArgs: Record<string, string> = {};
+  for (const { name: target, spec: own } of targetSpecs(spec)) {
+    for (const [name, value] of Object.entries(own.buildArgs)) {
+      if ((buildArgs[name] ?? value) === value) buildArgs[name] = value;
+      else buildArgs[`${target}.${name}`] = value;
+    }
+  }
+  return { ...spec, buildArgs };
 }
 
 /** Packs a record, without parts that make it too large. */
