@@ -1,9 +1,9 @@
 import type { HostChange, HostInfoView } from '@kiln/contracts';
 import { useState } from 'react';
 import { Confirm } from '../ui/confirm.tsx';
-import { useOrder } from './host-actions.tsx';
 import { labelWords } from './host-words.ts';
 import { labelChange } from './label-change.ts';
+import { useOrder } from './use-order.ts';
 
 /** Sets a host's slots and labels. */
 export function ChangeHost({ host, onClose }: { readonly host: HostInfoView; readonly onClose: () => void }) {

@@ -1,11 +1,10 @@
-import { type HostInfoView, hostView } from '@kiln/contracts';
-import { useQueryClient } from '@tanstack/react-query';
+import type { HostInfoView } from '@kiln/contracts';
 import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
-import { type CallInit, call } from '../api/call.ts';
 import { Confirm } from '../ui/confirm.tsx';
 import { ChangeHost } from './change-host.tsx';
 import { counted } from './host-words.ts';
+import { useOrder } from './use-order.ts';
 
 type Action = 'cordon' | 'uncordon' | 'drain' | 'remove' | 'change';
 
@@ -120,13 +119,4 @@ function Remove({ host, onClose }: Props) {
       </p>
     </Confirm>
   );
-}
-
-/** Sends an order for a host; what is shown of hosts is read again. */
-export function useOrder(name: string): (order: string, init: CallInit) => Promise<void> {
-  const client = useQueryClient();
-  return async (order, init) => {
-    await call(`v1/hosts/${encodeURIComponent(name)}${order && `/${order}`}`, hostView, init);
-    await client.invalidateQueries({ queryKey: ['hosts'] });
-  };
 }
