@@ -93,6 +93,8 @@ interface Plan {
   readonly signal: AbortSignal;
   /** A process that can change the tree, if one was started early. */
   readonly starting: Promise<TreeProcess> | undefined;
+  /** The ledger, which is written meanwhile. */
+  readonly saved: Promise<void>;
   /** Reads the Dockerfile and its ignore file. */
   beside(): Promise<readonly BesideFile[]>;
   readonly head: Omit<TreeHead, 'nodeId' | 'newestNs'>;
@@ -205,7 +207,7 @@ export class WorkingTree {
     const files = found && (request.ignores === false ? { ...found, ignoreFile: undefined } : found);
     const copies = files ? copiesOf(files, asked) : NO_COPIES;
     const given: GivenTree = { id, entries: () => Promise.resolve([]) };
-    const { entries, issue, returned } = await this.#timed(
+    const { entries, issue, returned, saved } = await this.#timed(
       given,
       listing,
       request,
@@ -218,6 +220,7 @@ export class WorkingTree {
       source,
       signal,
       starting,
+      saved,
       beside: async () => (files ? await readCopies(source, files, copies, signal) : []),
       head: {
         boot: this.#deps.boot,
@@ -257,7 +260,7 @@ export class WorkingTree {
     ledger: TimeLedger,
     running: DisposableStack,
     read: TimesOfPaths | undefined,
-  ): Promise<Pick<Given, 'entries' | 'issue' | 'returned'>> {
+  ): Promise<Pick<Given, 'entries' | 'issue' | 'returned' | 'saved'>> {
     const context =
       dockerfile === OUTSIDE_DOCKERFILE ? listing.filter(({ path }) => path !== OUTSIDE_DOCKERFILE) : listing;
     if (!times || !read) {
@@ -271,7 +274,7 @@ export class WorkingTree {
     given.entries = async () => entries;
     const cleared = await ledger.clear(given);
     running.use(cleared.running);
-    return { entries, issue: cleared.issue, returned: [] };
+    return { entries, issue: cleared.issue, returned: [], saved: Promise.resolve() };
   }
 
   async #become(record: TreeRecord<TreeHead> | undefined, plan: Plan): Promise<void> {
@@ -291,6 +294,7 @@ export class WorkingTree {
         if (!(await this.#apply(process, record, changes, plan))) node = undefined;
         await this.#entriesFile.save({ head: {}, entries });
       }
+      await plan.saved;
       const nodeId = node ?? randomBytes(12).toString('hex');
       const whole = { ...head, nodeId, newestNs: String(newestTime(entries, before)) };
       await replaceFile(this.#recordFile, encodeHead(whole));
