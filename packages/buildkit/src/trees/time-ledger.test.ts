@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ByteString, ListedEntry, TimedEntry } from '@kiln/trees';
@@ -31,18 +31,11 @@ function listingOf(files: Files): ListedEntry[] {
   ];
 }
 
-async function giveOnly(ledger: TimeLedger, files: Files, nowMs: number) {
+async function give(ledger: TimeLedger, files: Files, nowMs: number) {
   const given = { id: JSON.stringify(files), entries: async () => [] as readonly TimedEntry[] };
   const result = await ledger.give(given, listingOf(files), nowMs);
   const times = Object.fromEntries(result.entries.map(({ path, mtimeNs }) => [path, mtimeNs]));
   return { ...result, times };
-}
-
-/** Gives a build its times as `WorkingTree` does, which lets none begin before they are saved. */
-async function give(...args: Parameters<typeof giveOnly>) {
-  const result = await giveOnly(...args);
-  await result.saved;
-  return result;
 }
 
 describe('the ledger of times', () => {
@@ -119,7 +112,6 @@ describe('the ledger of times', () => {
       const tree = { id: JSON.stringify(files), entries: async () => [] as readonly TimedEntry[] };
       const result = await ledger.give(tree, listingOf(files), ms, new Map([['d' as ByteString, sent]]));
       result.running[Symbol.dispose]();
-      await result.saved;
       return Object.fromEntries(result.entries.map(({ path, mtimeNs }) => [path, mtimeNs]));
     };
     const latest = 2n ** 63n - 1n;
@@ -128,26 +120,6 @@ describe('the ledger of times', () => {
     expect(await given({ a: '2', 'd/x': '1' }, 2000, 8n)).toMatchObject({ a: 2_001_000_000n, d: 7n });
     expect(await given({ a: '2', 'd/x': '2' }, 3000, latest)).toMatchObject({ d: latest, 'd/x': 3_001_000_000n });
     expect(await given({ a: '3', 'd/x': '2' }, 4000, 9n)).toMatchObject({ a: 4_001_000_000n, d: latest });
-  });
-
-  test('gives times before it has saved them, and reports a failure to save, after which nothing later relies on them', async () => {
-    const dir = newDir();
-    const ledger = new TimeLedger(dir, new EntryMemory(1_000));
-    const first = await give(ledger, { a: '1' }, 1000);
-    first.running[Symbol.dispose]();
-    const blocked = join(dir, 'given.new');
-    await mkdir(blocked);
-    const second = await giveOnly(ledger, { a: '2' }, 2000);
-    await expect(second.saved).rejects.toThrow('EISDIR');
-    second.running[Symbol.dispose]();
-    await rm(blocked, { recursive: true });
-    expect(await ledger.resume(second.issue, { id: 'x', entries: async () => [] })).toBeUndefined();
-    const third = await give(ledger, { a: '2' }, 3000);
-    expect(third.times.a).toBeGreaterThan(second.times.a as bigint);
-    third.running[Symbol.dispose]();
-    // The second of them finds what the first one saves.
-    const [fourth, again] = [giveOnly(ledger, { a: '3' }, 4000), give(ledger, { a: '3' }, 5000)];
-    expect((await again).times).toEqual((await fourth).times);
   });
 
   test('treats a damaged file as none', async () => {

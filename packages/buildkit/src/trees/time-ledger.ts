@@ -33,8 +33,6 @@ export interface Given {
   readonly returned: readonly ByteString[];
   /** To be disposed of when the build has ended. */
   readonly running: Disposable;
-  /** Rejects if the ledger couldn't be written. No build may use the entries before it is durable, but a tree can be brought to them meanwhile. */
-  readonly saved: Promise<void>;
 }
 
 interface Head {
@@ -70,18 +68,14 @@ export class TimeLedger {
   }
 
   /** Number of its content, which changes with it; 0 if there is none. */
-  issue(): Promise<number> {
-    return this.#alone(() => this.#current());
-  }
-
-  async #current(): Promise<number> {
+  async issue(): Promise<number> {
     this.#issue ??= (await this.#file.load())?.head.issue ?? 0;
     return this.#issue;
   }
 
   /** Lets a build run with what it was given before; returns undefined if the ledger has had other content since. */
   resume(issue: number | undefined, given: GivenTree): Promise<Disposable | undefined> {
-    return this.#alone(async () => (issue === (await this.#current()) ? this.#run(given) : undefined));
+    return this.#alone(async () => (issue === (await this.issue()) ? this.#run(given) : undefined));
   }
 
   /**
@@ -89,7 +83,7 @@ export class TimeLedger {
    * @param sent times of directories and links, for `assignTimes`
    */
   give(given: GivenTree, listing: Listing, nowMs: number, sent?: ReadonlyMap<ByteString, bigint>): Promise<Given> {
-    return this.#alone(async (hold) => {
+    return this.#alone(async () => {
       const before = await this.#load();
       // Others may have times that a client sent, which may be centuries ahead.
       const newest = newestTime(before.filter(({ type }) => type === 'file'));
@@ -100,20 +94,17 @@ export class TimeLedger {
       const others = [...this.#running].filter(({ id }) => id !== given.id);
       const settled = settledEntries(entries, await Promise.all(others.map((other) => other.entries())));
       const returned = await this.#returned(before, entries, settled);
-      const isLedgerSame = isSame(before, settled);
-      const issue = isLedgerSame ? await this.#current() : await this.#nextIssue();
-      const saved = isLedgerSame ? Promise.resolve() : this.#save(settled, issue);
-      hold(saved);
-      const own = settled.length === entries.length ? issue : undefined;
-      return { entries, issue: own, returned, running: this.#run(given), saved };
+      if (!isSame(before, settled)) await this.#save(settled);
+      const issue = settled.length === entries.length ? await this.issue() : undefined;
+      return { entries, issue, returned, running: this.#run(given) };
     });
   }
 
   /** Forgets what was given, because a build gets times that aren't the ledger's. */
   clear(given: GivenTree): Promise<Pick<Given, 'issue' | 'running'>> {
     return this.#alone(async () => {
-      if ((await this.#load()).length > 0) await this.#save([], await this.#nextIssue());
-      return { issue: await this.#current(), running: this.#run(given) };
+      if ((await this.#load()).length > 0) await this.#save([]);
+      return { issue: await this.issue(), running: this.#run(given) };
     });
   }
 
@@ -122,14 +113,9 @@ export class TimeLedger {
     return { [Symbol.dispose]: () => void this.#running.delete(given) };
   }
 
-  /** Does one thing after another. @param work may `hold` the next one up until something that goes on is done */
-  async #alone<T>(work: (hold: (until: Promise<unknown>) => void) => Promise<T>): Promise<T> {
-    let held: Promise<unknown> = Promise.resolve();
-    const hold = (until: Promise<unknown>) => {
-      held = until;
-    };
-    const done = this.#last.then(() => work(hold));
-    this.#last = done.then(() => held).catch(() => undefined);
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => undefined);
     return await done;
   }
 
@@ -137,11 +123,8 @@ export class TimeLedger {
     return (await this.#file.load())?.entries ?? [];
   }
 
-  async #nextIssue(): Promise<number> {
-    return ((await this.#current()) || randomInt(MAX_FIRST_ISSUE)) + 1;
-  }
-
-  async #save(entries: readonly TimedEntry[], issue: number): Promise<void> {
+  async #save(entries: readonly TimedEntry[]): Promise<void> {
+    const issue = ((await this.issue()) || randomInt(MAX_FIRST_ISSUE)) + 1;
     this.#issue = undefined;
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
     await this.#file.save({ head: { issue }, entries });

@@ -93,8 +93,6 @@ interface Plan {
   readonly signal: AbortSignal;
   /** A process that can change the tree, if one was started early. */
   readonly starting: Promise<TreeProcess> | undefined;
-  /** The ledger, which is written meanwhile. */
-  readonly saved: Promise<void>;
   /** Reads the Dockerfile and its ignore file. */
   beside(): Promise<readonly BesideFile[]>;
   readonly head: Omit<TreeHead, 'nodeId' | 'newestNs'>;
@@ -207,7 +205,7 @@ export class WorkingTree {
     const files = found && (request.ignores === false ? { ...found, ignoreFile: undefined } : found);
     const copies = files ? copiesOf(files, asked) : NO_COPIES;
     const given: GivenTree = { id, entries: () => Promise.resolve([]) };
-    const { entries, issue, returned, saved } = await this.#timed(
+    const { entries, issue, returned } = await this.#timed(
       given,
       listing,
       request,
@@ -220,7 +218,6 @@ export class WorkingTree {
       source,
       signal,
       starting,
-      saved,
       beside: async () => (files ? await readCopies(source, files, copies, signal) : []),
       head: {
         boot: this.#deps.boot,
@@ -260,7 +257,7 @@ export class WorkingTree {
     ledger: TimeLedger,
     running: DisposableStack,
     read: TimesOfPaths | undefined,
-  ): Promise<Pick<Given, 'entries' | 'issue' | 'returned' | 'saved'>> {
+  ): Promise<Pick<Given, 'entries' | 'issue' | 'returned'>> {
     const context =
       dockerfile === OUTSIDE_DOCKERFILE ? listing.filter(({ path }) => path !== OUTSIDE_DOCKERFILE) : listing;
     if (!times || !read) {
@@ -274,7 +271,7 @@ export class WorkingTree {
     given.entries = async () => entries;
     const cleared = await ledger.clear(given);
     running.use(cleared.running);
-    return { entries, issue: cleared.issue, returned: [], saved: Promise.resolve() };
+    return { entries, issue: cleared.issue, returned: [] };
   }
 
   async #become(record: TreeRecord<TreeHead> | undefined, plan: Plan): Promise<void> {
@@ -294,7 +291,6 @@ export class WorkingTree {
         if (!(await this.#apply(process, record, changes, plan))) node = undefined;
         await this.#entriesFile.save({ head: {}, entries });
       }
-      await plan.saved;
       const nodeId = node ?? randomBytes(12).toString('hex');
       const whole = { ...head, nodeId, newestNs: String(newestTime(entries, before)) };
       await replaceFile(this.#recordFile, encodeHead(whole));
