@@ -138,7 +138,11 @@ async function build({
 }: Wanted): Promise<AttemptTrace> {
   const digest = trees.put({ ...FILES, ...files, Dockerfile: dockerfile });
   const source = { type: 'upload', name: 'app', digest } as const;
-  const id = await pool.deliver({ request: { source, ...request }, secrets: secrets ?? { tok: SECRET }, host });
+  const id = await pool.deliver({
+    request: { source, networkMode: 'none', ...request },
+    secrets: secrets ?? { tok: SECRET },
+    host,
+  });
   expect((await pool.build(id)).failure).toBeUndefined();
   return eventually(() => traces.get(id));
 }
