@@ -32,7 +32,7 @@ beforeAll(async () => {
   registries = await Promise.all([startPrivateRegistry(), startPrivateRegistry()]);
   pool = await startPool();
   dir = await mkdtemp(join(tmpdir(), 'kiln-pipelines-'));
-  await writeFile(join(dir, 'root.tar'), await smallRoot(['/bin/cp', '/usr/bin/tr']));
+  await writeFile(join(dir, 'root.tar'), await smallRoot());
   await command('docker', ['import', '--change', 'CMD ["sh"]', join(dir, 'root.tar'), base]);
   await mkdir(join(dir, 'bin'));
   const kiln = `#!/bin/sh\nexec '${process.execPath}' '${await cliOfRun()}' "$@"\n`;
