@@ -9,6 +9,7 @@ const ROOMS = {
   contracts: ['domain'],
   client: ['contracts'],
   git: ['domain', 'runtime'],
+  metrics: ['domain', 'contracts', 'runtime'],
   trees: ['domain', 'contracts'],
   forges: ['domain', 'contracts'],
   blobs: ['contracts', 'runtime', 'trees'],
@@ -24,19 +25,25 @@ const APPS = {
   cli: ['api', 'scheduler', 'worker'],
 };
 
+/** Apps that run in a browser, with the rooms that they may import: those need no Node. */
+const PAGES = {
+  web: ['contracts'],
+};
+
 /** Libraries that only one room may import, because it hides them from all others. */
 const HIDDEN_LIBRARIES = {
   ioredis: 'packages/state',
   bullmq: 'packages/state',
   dockerode: 'packages/buildkit',
   express: 'apps/api',
+  'prom-client': 'packages/metrics',
 };
 
 /** Folders of a room in layers: none may import a later one, except in tests. */
 const LAYERS = {
   'packages/buildkit/src': 'engine tool control masking progress outcome egress trees run lifecycle'.split(' '),
   'apps/api/src':
-    'http oidc access limits edge contexts secrets builds artifacts schedules history logs audit upkeep hooks hosts login docs server'.split(
+    'http oidc access limits edge contexts secrets builds artifacts schedules history logs audit upkeep hooks hosts login doctor docs page server'.split(
       ' ',
     ),
   'apps/cli/src': 'io framework server context progress commands'.split(' '),
@@ -72,6 +79,19 @@ export default {
     ...Object.entries(APPS).map(([app, apps]) =>
       only(`apps/${app}`, ['packages/[^/]+', ...apps.map((each) => `apps/${each}`)], `${app}-imports-no-other-app`),
     ),
+    ...Object.entries(PAGES).map(([app, rooms]) =>
+      only(
+        `apps/${app}`,
+        rooms.map((each) => `packages/${each}`),
+        `${app}-imports-only-${rooms.join('-')}`,
+      ),
+    ),
+    {
+      name: 'nobody-imports-a-page',
+      severity: 'error',
+      from: { path: '^(packages|apps|infra|test)/', pathNot: '^apps/web/' },
+      to: { path: '^apps/web/' },
+    },
     ...Object.entries(LAYERS).flatMap(([room, folders]) => layers(room, folders)),
     {
       name: 'through-the-index',
@@ -114,11 +134,11 @@ export default {
     parser: 'tsc',
     tsPreCompilationDeps: true,
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: String.raw`^(\.toolchain|examples|apps/cli/dist|dist)/` },
+    exclude: { path: String.raw`^(\.toolchain|examples|apps/cli/dist|apps/web/dist|dist)/` },
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'node', 'default', 'types'],
-      extensions: ['.ts', '.mjs', '.js', '.json'],
+      extensions: ['.ts', '.tsx', '.mjs', '.js', '.json'],
     },
     reporterOptions: { archi: { collapsePattern: '^(packages|apps)/[^/]+' } },
   },

@@ -30,6 +30,7 @@ plan_packages() {
   have redis-server || need redis-server apt "redis-server" "Kiln's state" "$apt redis-server"
   have docker-registry || need docker-registry apt "docker-registry" "tests that push and pull" "$apt docker-registry"
   have moto_server || need python3-moto apt "moto_server" "tests with an S3 store" "$apt python3-moto python3-flask-cors (Debian 13 or later)"
+  have prometheus || need prometheus apt "prometheus" "tests of metrics and alerts" "$apt prometheus"
   have git || need git apt "git" "builds from git" "$apt git"
   have ip || need iproute2 apt "ip" "tests over several hosts on one machine" "$apt iproute2"
   have systemd-analyze || need systemd apt "systemd-analyze" "checking the worker's unit" "$apt systemd"
@@ -43,7 +44,7 @@ plan_packages() {
 }
 
 apt_dir=/etc/apt
-apt_packages=(docker.io iptables docker-cli docker-buildx docker-compose redis-server docker-registry python3-moto git iproute2 systemd chromium mmdebstrap)
+apt_packages=(docker.io iptables docker-cli docker-buildx docker-compose redis-server docker-registry python3-moto prometheus git iproute2 systemd chromium mmdebstrap)
 
 apt_quietly() {
   local log

@@ -48,7 +48,7 @@ tree() { (cd "$repo" && find . -type f -o -type d | sort) && (cd "$work" && find
 bare=$work/bare
 mkdir "$bare"
 find /usr/local/bin /usr/bin -maxdepth 1 ! -type d -exec ln -sf -t "$bare" {} +
-rm -f "$bare"/{docker,docker-*,redis-server,moto_server,git,mmdebstrap,pnpm,chromium}
+rm -f "$bare"/{docker,docker-*,redis-server,moto_server,prometheus,git,mmdebstrap,pnpm,chromium}
 
 # A stand-in for /var/run, so that the pid file and the lock of the real engine are not touched.
 machine=$work/run
@@ -68,7 +68,7 @@ before=$(tree)
 run "${as_nobody[@]}" "${clean[@]}" PATH="$bare" bash "$repo/infra/setup"
 check 'without root: fails' fails
 check 'without root: gives the reason' says 'not run as root'
-for missing in 'docker client: ' 'buildx 0' 'Docker Compose 2' 'redis-server: ' 'moto_server: ' 'git: ' 'a running Docker Engine' 'base images: ' 'pnpm ' 'the locked npm packages: '; do
+for missing in 'docker client: ' 'buildx 0' 'Docker Compose 2' 'redis-server: ' 'moto_server: ' 'prometheus: ' 'git: ' 'a running Docker Engine' 'base images: ' 'pnpm ' 'the locked npm packages: '; do
   check "without root: lists $missing" says "$missing"
 done
 check 'without root: tells how to install' says 'apt-get install redis-server'
@@ -91,6 +91,12 @@ check 'no os-release at all: gives the reason' says 'this system is not Debian o
 run "${as_root[@]}" "${clean[@]}" PATH="$bare" DOCKER_HOST=tcp://127.0.0.1:9 bash "$repo/infra/setup"
 check 'DOCKER_HOST without an engine: fails' fails
 check 'DOCKER_HOST without an engine: gives the reason' says 'DOCKER_HOST names an engine that does not answer'
+
+# --- a browser for tests -------------------------------------------------------------------------------------------
+run "${as_nobody[@]}" "${clean[@]}" PATH="$bare" bash "$repo/infra/setup" --with browser
+check 'with browser: lists chromium' says 'chromium: needed for browser tests; apt-get install chromium'
+run "${as_nobody[@]}" "${clean[@]}" PATH="$bare" bash "$repo/infra/setup"
+check 'without a browser: does not ask for chromium' test "${output/chromium/}" = "$output"
 
 # --- wrong arguments -----------------------------------------------------------------------------------------------
 run "${clean[@]}" bash "$repo/infra/setup" --wiht browser
@@ -116,7 +122,7 @@ case $(uname -m) in
 esac
 fake "$chain/bin" node "echo v$node_version"
 fake "$chain/bin" pnpm "echo $PNPM_VERSION"
-for tool in redis-server docker-registry moto_server mmdebstrap git ip iptables systemd-analyze; do fake "$tools" "$tool" 'exit 0'; done
+for tool in redis-server docker-registry moto_server prometheus mmdebstrap git ip iptables systemd-analyze; do fake "$tools" "$tool" 'exit 0'; done
 # Reaches no engine until the file `up` exists; then it answers like an engine that has every image.
 # shellcheck disable=SC2016
 fake "$tools" docker 'case "$1 $2" in' '"buildx version") echo "github.com/docker/buildx v0.30.1 abc" ;;' \

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildxTable } from '../../apps/cli/src/commands/build/request/buildx-compat.ts';
 import { boundariesPicture } from './boundaries-picture.ts';
+import { metricsTable } from './metrics-table.ts';
 import { settingsPage } from './settings-page.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -16,10 +17,11 @@ export interface GeneratedPage {
 export const GENERATED: readonly GeneratedPage[] = [
   { file: 'docs/operate/settings.md', render: settingsPage },
   { file: 'docs/develop/architecture.md', render: (page) => between(page, 'boundaries', boundariesPicture()) },
+  { file: 'docs/operate/metrics.md', render: (page) => between(page, 'metrics', metricsTable()) },
   { file: 'docs/use/submit.md', render: (page) => between(page, 'buildx-flags', buildxTable()) },
 ];
 
-export function readPage({ file }: GeneratedPage): string {
+export function readPage({ file }: Pick<GeneratedPage, 'file'>): string {
   try {
     return readFileSync(join(ROOT, file), 'utf8');
   } catch {

@@ -113,20 +113,20 @@ function requestOf(plan: PlannedBuild, tag: string | undefined): { request: Buil
   // Unique, so that no step is cached and each RUN really runs.
   const nonce = randomUUID();
   const chat = `i=0; while [ $i -lt ${plan.lines} ]; do i=$((i+1)); echo "line $i"; sleep 0.05; done`;
-  const file = `${from} AS build\nRUN echo ${nonce} > /f\nFROM scratch\nCOPY --from=build /f /f\n`;
+  const file = `${from} AS build\nRUN --network=none echo ${nonce} > /f\nFROM scratch\nCOPY --from=build /f /f\n`;
   switch (plan.kind) {
     case 'quick':
-      return { request: { source }, dockerfile: `${from}\nRUN echo ${nonce}\n` };
+      return { request: { source }, dockerfile: `${from}\nRUN --network=none echo ${nonce}\n` };
     case 'chatty':
-      return { request: { source }, dockerfile: `${from}\nRUN : ${nonce}; ${chat}\n` };
+      return { request: { source }, dockerfile: `${from}\nRUN --network=none : ${nonce}; ${chat}\n` };
     case 'canceled':
-      return { request: { source }, dockerfile: `${from}\nRUN : ${nonce}; ${chat}; sleep 5\n` };
+      return { request: { source }, dockerfile: `${from}\nRUN --network=none : ${nonce}; ${chat}; sleep 5\n` };
     case 'broken':
-      return { request: { source }, dockerfile: `${from}\nRUN : ${nonce}; ${chat}; exit 3\n` };
+      return { request: { source }, dockerfile: `${from}\nRUN --network=none : ${nonce}; ${chat}; exit 3\n` };
     case 'secret':
       return {
         request: { source, secrets: { word: SECRET } },
-        dockerfile: `${from}\nRUN --mount=type=secret,id=word : ${nonce}; grep -q ${SECRET} /run/secrets/word\n`,
+        dockerfile: `${from}\nRUN --network=none --mount=type=secret,id=word : ${nonce}; grep -q ${SECRET} /run/secrets/word\n`,
       };
     case 'push':
       return { request: { source, tags: [tag ?? ''], output: { type: 'push' } }, dockerfile: file };

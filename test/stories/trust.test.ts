@@ -15,7 +15,7 @@ import type { ScenarioBuild, Story } from '../support/scenario/story.ts';
 const POLL = { timeout: 60_000, interval: 100 };
 /** Leaves a line in mounts that a build of another domain could name as well: one by id, which isn't part of the layer's key, one by target. */
 const STEP = [
-  'RUN --mount=type=cache,id=left,sharing=locked,target=/c --mount=type=cache,target=/d',
+  'RUN --network=none --mount=type=cache,id=left,sharing=locked,target=/c --mount=type=cache,target=/d',
   'echo built >> /c/log; cat /c/log >> /d/log; cat /d/log',
 ].join(' ');
 
@@ -37,7 +37,7 @@ async function smallRoot(pool: Pool): Promise<Buffer> {
   const { id } = await pool.submit(
     [
       `FROM ${DEBIAN} AS full`,
-      `RUN mkdir /out && cp -L --parents ${PROGRAMS} $(ldd ${PROGRAMS} | grep -o '/lib[^ ]*' | sort -u) /out`,
+      `RUN --network=none mkdir /out && cp -L --parents ${PROGRAMS} $(ldd ${PROGRAMS} | grep -o '/lib[^ ]*' | sort -u) /out`,
       'FROM scratch',
       'COPY --from=full /out /',
     ].join('\n'),
@@ -66,7 +66,8 @@ async function removeBuildersAtEnd({ pool }: Story): Promise<void> {
 /** Kills the worker while a build runs on a builder of its own, and starts it again. */
 async function killAndStart(pool: Pool, files: ScenarioBuild['files'] = {}): Promise<void> {
   const instance = await instanceOf(pool);
-  const dockerfile = (seconds: string) => `FROM scratch\nADD root.tar /\nRUN echo begun; sleep ${seconds}`;
+  const dockerfile = (seconds: string) =>
+    `FROM scratch\nADD root.tar /\nRUN --network=none echo begun; sleep ${seconds}`;
   const { id } = await pool.hang(dockerfile, { files, cache: { mode: 'fresh' } });
   await pool.kill('worker', 'apart');
   // Its container and its volume.

@@ -4,6 +4,7 @@ import { appendFile, chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { removeImages } from '@kiln/buildkit/testing';
 import { KilnClient } from '@kiln/client';
 import { freePort } from '@kiln/runtime/testing';
 import type { ContextFiles } from './context.ts';
@@ -184,7 +185,7 @@ export class ComposeProject implements AsyncDisposable {
     const { stdout } = await run('docker', ['ps', '--all', '--quiet', '--filter', label]);
     const left = stdout.split('\n').filter((id) => id !== '');
     if (left.length > 0) await run('docker', ['rm', '--force', ...left]);
-    for (const image of this.#builtImages) await run('docker', ['image', 'rm', image]).catch(() => {});
+    await removeImages(this.#builtImages);
     await rm(this.dir, { recursive: true, force: true });
   }
 }

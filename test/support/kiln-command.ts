@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cliOfRun } from '../../apps/cli/src/testing/cli-of-run.ts';
-import { type CommandOutput, command } from './command.ts';
+import { type CommandEnd, type CommandOutput, command, endOf } from './command.ts';
 import type { Pool } from './pool/pool.ts';
 
 /** The `kiln` command of a user of a pool. */
@@ -43,5 +43,10 @@ export class KilnCommand {
   /** Runs `kiln` in a directory, with variables of the user's. @throws Error with what it wrote if it fails */
   runWith(env: NodeJS.ProcessEnv, cwd: string, ...args: readonly string[]): Promise<CommandOutput> {
     return command(process.execPath, [this.#file, ...args], { cwd, env: { ...this.#env, ...env } });
+  }
+
+  /** Runs `kiln` in a directory, with variables of the user's, whether it succeeds or fails. */
+  endWith(env: NodeJS.ProcessEnv, cwd: string, ...args: readonly string[]): Promise<CommandEnd> {
+    return endOf(process.execPath, [this.#file, ...args], { cwd, env: { ...this.#env, ...env } });
   }
 }

@@ -2,12 +2,11 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Durations of the slow files in a run of all tests on two cores, seconds. */
 const SECONDS: Readonly<Record<string, number>> = {
+  'test/stories/same-as-docker.test.ts': 360,
   'test/stories/hosts.test.ts': 352,
   'packages/buildkit/src/lifecycle/run-modes.int.test.ts': 159,
   'test/stories/compose.test.ts': 146,
   'packages/buildkit/src/snapshots/snapshots.int.test.ts': 129,
-  'test/stories/pipelines.test.ts': 107,
-  'test/stories/fresh-clone.test.ts': 105,
   'packages/buildkit/src/trees/working-trees.int.test.ts': 96,
   'apps/worker/src/healing/healing.int.test.ts': 95,
   'packages/buildkit/src/lifecycle/isolation-domains.int.test.ts': 88,
@@ -16,11 +15,8 @@ const SECONDS: Readonly<Record<string, number>> = {
   'packages/buildkit/src/trees/broken-off.int.test.ts': 64,
   'packages/buildkit/src/egress/guarded.int.test.ts': 55,
   'packages/buildkit/src/lifecycle/network.int.test.ts': 55,
-  'test/stories/flags-compared.test.ts': 54,
   'apps/cli/src/commands/pool/worker.int.test.ts': 53,
-  'test/stories/same-flags.test.ts': 48,
-  'test/stories/same-bake.test.ts': 48,
-  'test/stories/same-context.test.ts': 47,
+  'test/stories/page.test.ts': 50,
   'apps/worker/src/caches/disk-full.int.test.ts': 46,
   'packages/buildkit/src/run/push.int.test.ts': 44,
   'packages/buildkit/src/lifecycle/trust-classes.int.test.ts': 41,

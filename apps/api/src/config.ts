@@ -3,6 +3,7 @@ import { type LimitDefaults, limitDefaults, type PushRule } from '@kiln/domain';
 import { DEFAULT_BLOB_RESERVE_BYTES } from '@kiln/state';
 import type { KeyTimes } from './oidc/issuer-keys.ts';
 import type { Issuer } from './oidc/settings.ts';
+import { builtPageDir } from './page/page-files.ts';
 
 /** What a joining worker is given. */
 export interface JoinConfig {
@@ -34,8 +35,10 @@ export interface ApiConfig {
   readonly join?: JoinConfig;
   /** Absent: Kiln's own tokens are the only credentials. */
   readonly oidc?: OidcConfig;
-  /** Where browsers reach this API: an https URL, or http on this machine. Empty: no login. */
+  /** Where browsers reach this API: an https URL, or http on this machine. Empty: not said. */
   readonly publicUrl: string;
+  /** The directory of the built page. */
+  readonly pageDir: string;
   /** How long a session lasts. */
   readonly sessionMs: number;
   /** Proxies whose `X-Forwarded-For` is trusted: addresses and networks, or the number of proxies in front. */
@@ -138,6 +141,8 @@ export interface ApiConfig {
   readonly resealIntervalMs: number;
   /** Age at which a temporary file is deleted. */
   readonly tempRetentionMs: number;
+  /** Whether builds that are accepted are traced. */
+  readonly isTracing: boolean;
   /** How long requests under way may take when the process stops. */
   readonly closeTimeoutMs: number;
 }
@@ -152,6 +157,7 @@ export const API_DEFAULTS = {
   host: '127.0.0.1',
   port: 7700,
   publicUrl: '',
+  pageDir: builtPageDir(),
   sessionMs: 12 * HOUR_MS,
   trustProxy: [],
   limits: limitDefaults(),
@@ -206,5 +212,6 @@ export const API_DEFAULTS = {
   auditRetentionMs: 365 * DAY_MS,
   resealIntervalMs: 10 * 60_000,
   tempRetentionMs: DAY_MS,
+  isTracing: false,
   closeTimeoutMs: 10_000,
 } as const satisfies Omit<ApiConfig, 'tokens' | 'join' | 'oidc'>;

@@ -1,4 +1,5 @@
 import { s3Env } from '@kiln/blobs';
+import { metricsEnv, tracesEnv } from '@kiln/metrics';
 import { commonEnv, wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
 import { accessEnv } from './access/settings.ts';
@@ -8,6 +9,8 @@ import { storageEnv } from './storage-settings.ts';
 /** The settings of an API process, by the names of their environment variables. */
 export const apiEnv = {
   ...commonEnv,
+  ...metricsEnv,
+  ...tracesEnv,
   KILN_HOST: z.string().default(API_DEFAULTS.host).describe('the address to listen on'),
   KILN_PORT: wholeNumber(0, API_DEFAULTS.port).describe('the port to listen on; 0: any free one'),
   ...accessEnv,

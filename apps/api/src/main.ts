@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import { openBlobs, s3Options } from '@kiln/blobs';
+import { countedState, startMetrics, startTraces } from '@kiln/metrics';
 import {
   formatSecretKeys,
   InvalidEnvironment,
@@ -40,12 +41,14 @@ const settings = settingsOrExit(() => {
 });
 
 await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
+  const metrics = await startMetrics(['api'], settings.KILN_METRICS_LISTEN, { log, shutdown });
+  const traces = await startTraces(['api'], settings, { log, shutdown });
   const state = await openState({
     redisUrl: settings.KILN_REDIS_URL,
     minReplicas: settings.KILN_REDIS_MIN_REPLICAS,
     namespace: settings.KILN_NAMESPACE,
     secretKey: settings.secretKeys,
-    onError: (error) => log.warn({ err: error }, 'redis connection error'),
+    ...countedState(metrics, log, traces),
   });
   shutdown.add('state', () => state[Symbol.asyncDispose](), STATE_CLOSE_LIMIT_MS);
   for (const problem of await state.unfitness()) log.warn({ problem }, 'redis is not fit');
@@ -68,8 +71,9 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
         secretKey: formatSecretKeys(settings.secretKeys),
       },
       ...storageConfig(settings),
+      isTracing: traces !== undefined,
     },
-    { ...state, outgoing, blobs, log },
+    { ...state, outgoing, blobs, log, ...(metrics && { metrics }) },
   );
   shutdown.add('api', () => api.close(), API_CLOSE_LIMIT_MS);
   return {};

@@ -1,4 +1,5 @@
 import type { BlobStore, SnapshotBook, TreeStore } from '@kiln/blobs';
+import type { OpenMetrics } from '@kiln/metrics';
 import type { OutgoingGuard } from '@kiln/runtime';
 import type {
   BuildStore,
@@ -15,7 +16,7 @@ import type { HookDeps } from './hooks/ports.ts';
 /** The builds as handlers use them: all of the pool, or only those that one principal may see. */
 export type Builds = Pick<
   BuildStore,
-  'accept' | 'get' | 'record' | 'list' | 'cancel' | 'secretsOf' | 'decisions' | 'lastDecisions'
+  'accept' | 'get' | 'record' | 'list' | 'cancel' | 'secretsOf' | 'decisions' | 'lastDecisions' | 'queuedBefore'
 >;
 
 /** The public members of a class, which objects of other classes can have, too. */
@@ -56,9 +57,12 @@ export interface ApiDeps extends HookDeps, Stores {
   readonly events: Pick<PoolEvents, 'subscribe'>;
   /** The state of Redis' replicas; absent: `/readyz` doesn't report it. */
   readonly replicas?: State['replicas'];
+  readonly diagnose: State['diagnose'];
   /** Checks and makes requests to addresses that users name. */
   readonly outgoing: Pick<OutgoingGuard, 'check' | 'fetch'>;
   readonly blobs: BlobStore;
+  /** Served at `/metrics`. Default: nothing is recorded. */
+  readonly metrics?: Pick<OpenMetrics, 'count' | 'observe' | 'collect' | 'text' | 'contentType'>;
   readonly log: Logger;
   /** ms since the epoch. */
   readonly now?: () => number;

@@ -2,12 +2,14 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SnapshotBook, TreeStore } from '@kiln/blobs';
 import { trimEnd } from '@kiln/domain';
+import { NO_METRICS } from '@kiln/metrics';
 import { MeteredBlobs } from '@kiln/state';
 import { authenticator } from './access/authenticate.ts';
 import { Cookies } from './access/cookies.ts';
 import { LiveRequests } from './access/live-requests.ts';
 import { localTokens } from './access/local-tokens.ts';
 import { AuditTrail } from './audit/audit-trail.ts';
+import { BuildFeed } from './builds/build-feed.ts';
 import { BuildWatch } from './builds/build-watch.ts';
 import type { ApiConfig } from './config.ts';
 import { StrangerGate } from './edge/stranger-gate.ts';
@@ -26,12 +28,14 @@ import { LogHub } from './logs/log-hub.ts';
 import { LogPages } from './logs/log-pages.ts';
 import { LogPieces } from './logs/log-pieces.ts';
 import { tokenVerifier } from './oidc/verify-token.ts';
+import { pageHandler } from './page/page-handler.ts';
 import type { ApiDeps, MeteredDeps } from './ports.ts';
 import { scheduleRunner } from './schedules/run-schedules.ts';
 import type { ScheduleDeps } from './schedules/submit-schedule.ts';
 import { createApp } from './server/app.ts';
 import { handlers } from './server/handlers.ts';
 import { createHttpServer, type HttpServer } from './server/http-server.ts';
+import { RequestMetrics } from './server/request-metrics.ts';
 import { repeat } from './upkeep/repeat.ts';
 import { startUpkeep } from './upkeep/start-upkeep.ts';
 
@@ -57,7 +61,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
   if (config.tokens.some((token) => joinTokens.includes(token))) {
     throw new RangeError('join.tokens: got a token that is also a user’s, expected another token');
   }
-  const { logs, events, log, now = Date.now } = given;
+  const { logs, events, log, metrics = NO_METRICS, now = Date.now } = given;
   const blobs = new MeteredBlobs(given.blobs, {
     ledger: given.storage,
     teamOf: async (id) => (await given.builds.record(id))?.team,
@@ -80,7 +84,16 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
   const archive = new ArchivedLogs(blobs, config.logRetentionMs);
   const pages = new LogPages(logs, new LogPieces(logs, blobs), archive, config.logPageCacheBytes);
   const hub = stack.use(
-    new LogHub({ logs, builds, pages, events, log, ringChars: config.logRingBytes, lingerMs: config.logLingerMs }),
+    new LogHub({
+      logs,
+      builds,
+      pages,
+      events,
+      log,
+      metrics,
+      ringChars: config.logRingBytes,
+      lingerMs: config.logLingerMs,
+    }),
   );
   stack.use(startUpkeep(config, deps, archive));
   const sending = {
@@ -95,8 +108,14 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     closing: closing.signal,
   };
   const book = stack.use(new LimitBook(config.limits, deps.limits, events, now));
-  const { queueTimeoutMs } = config;
-  const rules = { book, checkGitHost: gitHostCheck(deps.outgoing, now), storage: deps.storage, queueTimeoutMs };
+  const { queueTimeoutMs, isTracing } = config;
+  const rules = {
+    book,
+    checkGitHost: gitHostCheck(deps.outgoing, now),
+    storage: deps.storage,
+    queueTimeoutMs,
+    isTracing,
+  };
   const rulesFor: ScheduleDeps['rulesFor'] = (principal, team) =>
     within(config.storeTimeoutMs, BuildRules.of(principal, team, rules));
   const hookRules = { rulesFor, checkGitHost: rules.checkGitHost };
@@ -115,6 +134,19 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     ),
   );
   const cookies = new Cookies(config.publicUrl);
+  const authenticate = authenticator({
+    local: localTokens(config.tokens, joinTokens),
+    tokens: deps.tokens,
+    sessions: deps.sessions,
+    sealer: deps.sealer,
+    cookies,
+    publicUrl: config.publicUrl,
+    verifyJwt: config.oidc && tokenVerifier(config.oidc.issuers, config.oidc.keyTimes, now),
+    storeTimeoutMs: config.storeTimeoutMs,
+    now,
+    log,
+  });
+  const feed = stack.use(new BuildFeed(builds, events, log));
   const app = createApp({
     handlers: handlers({
       config,
@@ -122,22 +154,14 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
       watch,
       deliveryWatch: stack.use(new DeliveryWatch(events)),
       cookies,
+      authenticate,
+      feed,
       book,
       submission,
       sending,
       closing: closing.signal,
     }),
-    authenticate: authenticator({
-      local: localTokens(config.tokens, joinTokens),
-      tokens: deps.tokens,
-      sessions: deps.sessions,
-      cookies,
-      publicUrl: config.publicUrl,
-      verifyJwt: config.oidc && tokenVerifier(config.oidc.issuers, config.oidc.keyTimes, now),
-      storeTimeoutMs: config.storeTimeoutMs,
-      now,
-      log,
-    }),
+    authenticate,
     gate: requestGate(book, deps.rates, config.storeTimeoutMs),
     live: stack.use(new LiveRequests(events, now)),
     trail: new AuditTrail(deps.audit, log),
@@ -146,9 +170,11 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     strangers: new StrangerGate(config.strangerRequestsPerMinute, now),
     streams: new StreamCap(config.maxStreamsByCredential),
     uploads: new StreamCap(config.maxUploadsByCredential, 'uploads'),
+    requests: stack.use(new RequestMetrics(metrics)),
     log,
     now,
     closing: closing.signal,
+    page: pageHandler(config.pageDir),
   });
   const trusts = app.get('trust proxy fn') as (address: string, hop: number) => boolean;
   const { server, connections } = createHttpServer(config, app, (address) => trusts(address, 0), log);

@@ -3,6 +3,7 @@ import { CATALOG, COMMANDS, loadCatalog } from './commands/catalog.ts';
 import { localCommand } from './framework/command.ts';
 import { nearest } from './framework/edit-distance.ts';
 import { type HelpPage, renderHelp } from './framework/help.ts';
+import { respell, sayRespelt } from './framework/old-spellings.ts';
 import { UsageError } from './io/errors.ts';
 import { EXIT } from './io/exit-codes.ts';
 import type { Io } from './io/output.ts';
@@ -39,7 +40,10 @@ async function textOf(error: unknown, env: Io['env']): Promise<string> {
     : `unexpected error: ${text}\nKILN_DEBUG=1 shows where it happened, for a bug report.`;
 }
 
-async function run([name, ...args]: readonly string[], io: Io): Promise<number> {
+async function run(argv: readonly string[], io: Io): Promise<number> {
+  const respelt = respell(argv);
+  if (respelt) sayRespelt(respelt, io);
+  const [name, ...args] = respelt?.argv ?? argv;
   if (name === undefined || name === '--help' || name === '-h') {
     io.out.write(renderHelp(OVERVIEW, io.out.columns));
     return name === undefined ? EXIT.usage : EXIT.ok;
@@ -60,7 +64,7 @@ const OVERVIEW: HelpPage = {
   })),
   footer:
     'Run kiln COMMAND --help for the flags of a command.\n\n' +
-    'Commands use the server that --url and --token give, or KILN_URL and KILN_TOKEN, or the one that kiln up runs on this machine.',
+    'Commands use the server that --url and --token give, or --context, or KILN_URL and KILN_TOKEN, or the context that kiln login or kiln context use has chosen, or the pool that kiln up runs on this machine.',
 };
 
 const helpCommand = localCommand(

@@ -1,5 +1,6 @@
 import type { AttemptCall } from '@kiln/contracts';
 import type { Assignment, PlacementDecision } from '@kiln/domain';
+import { type Metrics, NO_METRICS, type Traces } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import { type AttemptQueues, assignmentOf, NotLeader, type PendingStore } from '@kiln/state';
 import type { Allowances } from './allowances.ts';
@@ -20,6 +21,8 @@ export interface DispatcherDeps {
   readonly pending: Pick<PendingStore, 'assign' | 'explain'>;
   readonly queues: Pick<AttemptQueues, 'enqueue'>;
   readonly log: Logger;
+  readonly metrics?: Metrics | undefined;
+  readonly traces?: Pick<Traces, 'placed'> | undefined;
 }
 
 /** Carries out placement's decisions on behalf of the leader. */
@@ -30,16 +33,20 @@ export class Dispatcher {
   readonly #pending: DispatcherDeps['pending'];
   readonly #queues: DispatcherDeps['queues'];
   readonly #log: Logger;
+  readonly #metrics: Metrics;
+  readonly #traces: DispatcherDeps['traces'];
   /** `decisionKey` of the last reasons seen for each waiting build, so that unchanged ones aren't written again; least recently checked first. */
   readonly #explained = new Map<string, string>();
 
-  constructor(view: PoolView, { allowances, seeding, pending, queues, log }: DispatcherDeps) {
+  constructor(view: PoolView, { allowances, seeding, pending, queues, log, metrics, traces }: DispatcherDeps) {
     this.#view = view;
     this.#allowances = allowances;
     this.#seeding = seeding;
     this.#pending = pending;
     this.#queues = queues;
     this.#log = log;
+    this.#metrics = metrics ?? NO_METRICS;
+    this.#traces = traces;
   }
 
   /**
@@ -94,6 +101,10 @@ export class Dispatcher {
       if (call === undefined) this.#allowances.ended(id);
     }
     if (call === undefined) return false;
+    if (decision) {
+      this.#metrics.count('kiln_placements_total', 1, { reason: decision.reason });
+      this.#metrics.observe('kiln_placement_warmth_ratio', decision.predicted?.warmth ?? 0);
+    }
     await this.#queues.enqueue(host, call);
     this.#log.info({ buildId: id, host, attempt: call.attempt, reason: decision?.reason }, 'build assigned');
     return true;
@@ -117,6 +128,7 @@ export class Dispatcher {
     switch (assigned.outcome) {
       case 'assigned':
         this.#view.assigned(waiting, name);
+        this.#traces?.placed(assigned.build, decision);
         return assignmentOf(assigned.build)?.call;
       case 'not_queued':
         this.#view.left(id);

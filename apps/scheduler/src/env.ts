@@ -1,3 +1,4 @@
+import { metricsEnv, tracesEnv } from '@kiln/metrics';
 import { commonEnv, wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
 import { DEFAULT_HOST_GRACE_MS } from './abandoner.ts';
@@ -39,6 +40,8 @@ export function schedulingConfig(env: z.output<z.ZodObject<typeof schedulingEnv>
 /** All environment variables of a scheduler process. */
 export const schedulerEnv = {
   ...commonEnv,
+  ...metricsEnv,
+  ...tracesEnv,
   ...schedulingEnv,
   KILN_LIMITS_FILE: z
     .string()

@@ -1,4 +1,5 @@
 import { type Attempt, currentAttempt } from '@kiln/domain';
+import { type Metrics, NO_METRICS } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import {
   type AttemptQueues,
@@ -24,6 +25,7 @@ export interface HousekeeperDeps {
   readonly history: Pick<HistoryStore, 'purge'>;
   readonly queues: Pick<AttemptQueues, 'enqueue'>;
   readonly log: Logger;
+  readonly metrics?: Metrics | undefined;
 }
 
 /** How many builds one call purges. */
@@ -57,7 +59,7 @@ export class Housekeeper {
    * @throws NotLeader
    */
   async reclaimIdle(view: PoolView, idleMs: number, fencingToken: string): Promise<void> {
-    const { attempts, builds, hosts, log } = this.#deps;
+    const { attempts, builds, hosts, log, metrics = NO_METRICS } = this.#deps;
     const busy = [...view.hosts.values()].filter(({ alive, held }) => alive && held.length > 0);
     await all(busy, async ({ report: { name } }) => {
       for (const { buildId, attempt } of await hosts.idle(name, idleMs)) {
@@ -68,7 +70,9 @@ export class Housekeeper {
         const ref = { buildId, attempt, host: name, incarnation: live.incarnation, ...identity(live) };
         const { outcome } = await attempts.reclaim(ref, { code: 'infrastructure', message }, fencingToken, idleMs);
         if (outcome === 'not_leader') throw new NotLeader();
-        if (outcome === 'reclaimed') log.warn({ buildId, attempt, host: name }, 'idle attempt reclaimed');
+        if (outcome !== 'reclaimed') continue;
+        metrics.count('kiln_attempts_reclaimed_total', 1, { cause: 'idle' });
+        log.warn({ buildId, attempt, host: name }, 'idle attempt reclaimed');
       }
     });
   }
@@ -79,7 +83,7 @@ export class Housekeeper {
     { buildId, attempt }: { buildId: string; attempt: number },
     token: string,
   ): Promise<void> {
-    const { attempts, builds, log } = this.#deps;
+    const { attempts, builds, log, metrics = NO_METRICS } = this.#deps;
     const record = await builds.record(buildId);
     const live = record && currentAttempt(record);
     const isLive = live?.number === attempt && live.end === undefined;
@@ -90,7 +94,9 @@ export class Housekeeper {
       token,
     );
     if (outcome === 'not_leader') throw new NotLeader();
-    if (outcome === 'reclaimed') log.warn({ buildId, attempt, host: host.report.name }, 'attempt reclaimed');
+    if (outcome !== 'reclaimed') return;
+    metrics.count('kiln_attempts_reclaimed_total', 1, { cause: 'host_lost' });
+    log.warn({ buildId, attempt, host: host.report.name }, 'attempt reclaimed');
   }
 
   /** Adds the jobs of assigned builds again: a leader that died between assignment and job left a build without one. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { fieldProblems, limitsFile } from '@kiln/contracts';
 import { limitDefaults } from '@kiln/domain';
+import { countedState, startMetrics, startTraces } from '@kiln/metrics';
 import { Pulse, readEnv, readSettingsFile, runApp, secretKeys, serveHealth, settingsOrExit } from '@kiln/runtime';
 import { Leadership, openState } from '@kiln/state';
 import { z } from 'zod';
@@ -26,12 +27,14 @@ await runApp('scheduler', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => 
     const health = await serveHealth(settings.KILN_HEALTH_PORT, pulse);
     shutdown.add('health', () => health[Symbol.asyncDispose]());
   }
+  const metrics = await startMetrics(['scheduler'], settings.KILN_METRICS_LISTEN, { log, shutdown });
+  const traces = await startTraces(['scheduler'], settings, { log, shutdown });
   const state = await openState({
     redisUrl: settings.KILN_REDIS_URL,
     minReplicas: settings.KILN_REDIS_MIN_REPLICAS,
     namespace: settings.KILN_NAMESPACE,
     secretKey: settings.secretKeys,
-    onError: (error) => log.warn({ err: error }, 'redis connection error'),
+    ...countedState(metrics, log, traces),
   });
   shutdown.add('state', () => state[Symbol.asyncDispose](), STATE_CLOSE_LIMIT_MS);
   for (const problem of await state.unfitness()) log.warn({ problem }, 'redis is not fit');
@@ -44,6 +47,8 @@ await runApp('scheduler', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => 
       ...state,
       leadership: new Leadership(state.redis, state.keys, randomUUID(), settings.KILN_LEADER_TTL_MS),
       log,
+      ...(metrics && { metrics }),
+      ...(traces && { traces }),
       onRound: () => pulse.beat(),
     },
   );

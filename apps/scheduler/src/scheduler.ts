@@ -1,5 +1,6 @@
 import type { PoolEvent } from '@kiln/contracts';
 import { type LimitDefaults, limitDefaults, type PlacementSettings } from '@kiln/domain';
+import { type Metrics, NO_METRICS, observeMs, type Traces } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import {
   type AttemptQueues,
@@ -20,6 +21,7 @@ import { Abandoner } from './abandoner.ts';
 import { Allowances } from './allowances.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Housekeeper } from './housekeeper.ts';
+import { collectPool } from './pool-metrics.ts';
 import { PoolView } from './pool-view.ts';
 import { markMoves } from './seeding/drained-hosts.ts';
 import { Seeding } from './seeding/seeding.ts';
@@ -65,6 +67,10 @@ export interface SchedulerDeps {
   readonly events: Pick<PoolEvents, 'subscribe'>;
   readonly leadership: Pick<Leadership, 'hold' | 'release' | 'server'>;
   readonly log: Logger;
+  /** Default: nothing is recorded. */
+  readonly metrics?: Metrics;
+  /** Default: placements are not traced. */
+  readonly traces?: Pick<Traces, 'placed'>;
   readonly now?: () => number;
   /** Called after each round that succeeded, whether this scheduler leads or another one does. */
   readonly onRound?: () => void;
@@ -92,6 +98,8 @@ class Scheduler implements RunningScheduler {
   readonly #config: SchedulerConfig;
   readonly #deps: SchedulerDeps;
   readonly #now: () => number;
+  readonly #metrics: Metrics;
+  readonly #collecting: Disposable;
   readonly #view: PoolView;
   readonly #dispatcher: Dispatcher;
   readonly #abandoner: Abandoner;
@@ -123,12 +131,18 @@ class Scheduler implements RunningScheduler {
     this.#config = config;
     this.#deps = deps;
     this.#now = deps.now ?? Date.now;
+    this.#metrics = deps.metrics ?? NO_METRICS;
     const allowances = new Allowances(config.limits, deps.limits);
     this.#view = new PoolView({ ...deps, allowances, now: this.#now, placement: config.placement });
     this.#seeding = (config.seeding ?? true) ? new Seeding(this.#view, deps) : undefined;
     this.#dispatcher = new Dispatcher(this.#view, { ...deps, allowances, seeding: this.#seeding });
     this.#abandoner = new Abandoner(this.#view, deps, config.hostGraceMs);
     this.#housekeeper = new Housekeeper(deps);
+    this.#collecting = collectPool(this.#metrics, {
+      view: this.#view,
+      seeding: this.#seeding,
+      isLeading: () => this.#leads,
+    });
   }
 
   start(): void {
@@ -143,6 +157,7 @@ class Scheduler implements RunningScheduler {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#collecting[Symbol.dispose]();
     this.#stop.abort();
     clearTimeout(this.#timer);
     clearTimeout(this.#lookAgain);
@@ -150,6 +165,11 @@ class Scheduler implements RunningScheduler {
     await this.#work;
     await this.#purging;
     if (this.#token !== undefined) await this.#deps.leadership.release();
+  }
+
+  /** Whether this scheduler leads, and its view is from then. */
+  get #leads(): boolean {
+    return this.#token !== undefined && this.#token === this.#viewToken;
   }
 
   #enqueue(work: () => Promise<void>): void {
@@ -165,7 +185,10 @@ class Scheduler implements RunningScheduler {
       return true;
     } catch (error) {
       if (error instanceof NotLeader) this.#token = undefined;
-      else this.#deps.log.error({ err: error }, 'scheduler work failed');
+      else {
+        this.#metrics.count('kiln_scheduler_failures_total', 1);
+        this.#deps.log.error({ err: error }, 'scheduler work failed');
+      }
       return false;
     }
   }
@@ -178,12 +201,14 @@ class Scheduler implements RunningScheduler {
   }
 
   async #pass(): Promise<void> {
-    if (this.#token === undefined || this.#token !== this.#viewToken) return;
+    if (this.#token === undefined || !this.#leads) return;
+    const startedAt = performance.now();
     await this.#housekeeper.followUp();
     if (!this.#settling.isOver(this.#view.hosts, this.#view.now)) return;
     await this.#seeding?.advance(this.#token);
     const lookAgainAt = await this.#dispatcher.dispatch(this.#token);
     await this.#abandoner.abandon(this.#since, this.#token);
+    observeMs(this.#metrics, 'kiln_placement_pass_duration_seconds', performance.now() - startedAt);
     clearTimeout(this.#lookAgain);
     if (lookAgainAt === undefined || this.#closed) return;
     this.#lookAgain = setTimeout(() => this.#enqueue(() => this.#pass()), lookAgainAt - this.#view.now);

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { HostDisk, HostNetwork } from '@kiln/contracts';
 import type { Amount, BuildRecord, RepairLimits } from '@kiln/domain';
 import type { GitGuard } from '@kiln/git';
+import type { Metrics, Traces } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import type { AttemptRef, State, WorkerIdentity } from '@kiln/state';
 import type { TreeReader } from '@kiln/trees';
@@ -33,6 +34,8 @@ export interface WorkerOptions extends LeaseTimes {
   /** What the caches of a repo, and of a team, may take of the cache budget. Default: all of it. */
   readonly repoCacheCap?: Amount;
   readonly teamCacheCap?: Amount;
+  /** What the archives of a repo's caches may take in the blob store. Default: 100 GB. */
+  readonly repoArchiveCapBytes?: number;
   /** Whether the worker leaves when an operator's drain is complete. Default: it stays, drained, until the host is uncordoned. */
   readonly exitWhenDrained?: boolean;
   /** How long a drained worker with caches then waits for the leader's word about them, since its last task ended, ms. Default: a minute. */
@@ -65,6 +68,10 @@ export interface WorkerDeps
   /** Measures the disk with the worker's data. */
   disk?(): Promise<HostDisk | undefined>;
   readonly log: Logger;
+  /** Default: nothing is recorded. */
+  readonly metrics?: Metrics;
+  /** Default: attempts are not traced. */
+  readonly traces?: Pick<Traces, 'ran'>;
   readonly now?: () => number;
   /** Called after each report that the pool has accepted. */
   readonly onReport?: () => void;

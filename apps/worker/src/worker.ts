@@ -1,4 +1,6 @@
+import type { HostDisk } from '@kiln/contracts';
 import { ConnectionTokens } from '@kiln/forges';
+import { NO_METRICS } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import {
   ArchiveIndex,
@@ -24,12 +26,14 @@ import { HostAttempts } from './session/host-attempts.ts';
 import { HostSession } from './session/host-session.ts';
 import { logOrders } from './session/log-orders.ts';
 import { dropCaches } from './tasks/drop-caches.ts';
+import { evaluateBake } from './tasks/evaluate-bake.ts';
 import { LastMoves } from './tasks/last-moves.ts';
 import { saveCaches } from './tasks/save-caches.ts';
 import { seedCaches } from './tasks/seed-caches.ts';
 import type { HostTaskHandlers } from './tasks/task-handler.ts';
-import { TaskRunner } from './tasks/task-runner.ts';
+import { TaskLanes } from './tasks/task-lanes.ts';
 import { AttemptRecorders } from './traces/attempt-recorder.ts';
+import { collectHost, countingLogs } from './worker-metrics.ts';
 import type { WorkerDeps, WorkerOptions } from './worker-options.ts';
 
 /** How long a forge may take to answer a request for a token, ms. */
@@ -71,11 +75,21 @@ function snapshotTasks(
   return { save: saveCaches(deps), seed: seedCaches(deps) };
 }
 
+/** The handler of bake files. Executors of tests can't evaluate them. */
+function evaluations(source: WorkerDeps['executors']): HostTaskHandlers {
+  const evaluate = source.evaluateBake?.bind(source);
+  return evaluate ? { evaluate: evaluateBake(evaluate) } : {};
+}
+
 /** The archives of builds' caches, which are stored as snapshots are. */
-function archivesOf({ snapshots, trees, redis, keys, log }: WorkerDeps, now: () => number): CacheArchives | undefined {
+function archivesOf(
+  { snapshots, trees, redis, keys, log }: WorkerDeps,
+  keptBytes: number | undefined,
+  now: () => number,
+): CacheArchives | undefined {
   if (!snapshots) return undefined;
   const target = (team: string) => snapshots.target(team);
-  return new CacheArchives({ index: new ArchiveIndex(redis, keys), target, trees, log, now });
+  return new CacheArchives({ index: new ArchiveIndex(redis, keys, { keptBytes }), target, trees, log, now });
 }
 
 class Worker implements RunningWorker {
@@ -85,10 +99,12 @@ class Worker implements RunningWorker {
   readonly #session: HostSession;
   readonly #executors: HostExecutors;
   readonly #recorders: AttemptRecorders;
-  readonly #tasks: TaskRunner;
+  readonly #tasks: TaskLanes;
   readonly #diskGuard: DiskGuard;
   readonly #lastMoves: LastMoves;
   readonly #log: Logger;
+  readonly #collecting: Disposable;
+  #disk: HostDisk | undefined;
   readonly #failed = Promise.withResolvers<never>();
   readonly #left = Promise.withResolvers<'drained' | 'removed'>();
   #consumer: AttemptConsumer | undefined;
@@ -120,6 +136,7 @@ class Worker implements RunningWorker {
       keepBrokenMs: options.keepBrokenMs,
       repairLimits: options.repairLimits,
       onOffer: (offer) => worker.#session.change(offer),
+      metrics: deps.metrics,
       log: deps.log.child({ host: hostName }),
       now,
     });
@@ -133,17 +150,17 @@ class Worker implements RunningWorker {
     this.#executors = executors;
     this.#log = deps.log.child({ host: options.hostName });
     this.#failed.promise.catch(() => {});
-    const { redis, keys, replication, now = Date.now } = deps;
+    const { redis, keys, replication, metrics = NO_METRICS, now = Date.now } = deps;
     this.#recorders = new AttemptRecorders({ ...deps, log: this.#log, now });
     this.#attempts = new HostAttempts({
       ...deps,
       recorders: this.#recorders,
-      archives: archivesOf(deps, now),
+      archives: archivesOf(deps, options.repoArchiveCapBytes, now),
       references: new CacheReferences(redis, keys),
       host: options.hostName,
       incarnation: deps.identity.incarnation,
       attempts: new AttemptStore(redis, keys, { now, replication }),
-      logs: new LogStore(redis, keys),
+      logs: countingLogs(new LogStore(redis, keys), metrics),
       executor: executors,
       tokens: new ConnectionTokens({ fetch: deps.outgoing.fetch, timeoutMs: FORGE_TIMEOUT_MS, now }),
       reportNow: () => this.#session.poke(),
@@ -151,14 +168,19 @@ class Worker implements RunningWorker {
       now,
     });
     this.#lastMoves = new LastMoves(() => this.#leaveIfDrained(), options.unmarkedMs);
-    this.#tasks = new TaskRunner({
+    this.#tasks = new TaskLanes({
       tasks: new HostTasks(redis, keys, now),
       writer: { host: options.hostName, incarnation: deps.identity.incarnation },
-      handlers: { drop: dropCaches(executors, now), ...snapshotTasks(options.hostName, deps, executors) },
+      handlers: {
+        drop: dropCaches(executors, now),
+        ...snapshotTasks(options.hostName, deps, executors),
+        ...evaluations(deps.executors),
+      },
       onIdle: () => {
         this.#lastMoves.taskEnded();
         this.#leaveIfDrained();
       },
+      metrics,
       log: this.#log,
     });
     this.#diskGuard = new DiskGuard({
@@ -193,13 +215,21 @@ class Worker implements RunningWorker {
         running: () => this.#attempts.calls,
         disk: async () => {
           const disk = await deps.disk?.();
+          this.#disk = disk;
           // Before the host has joined, there is nobody to report to.
           if (disk && this.#consumer) this.#diskGuard.measured(disk);
           return disk;
         },
       },
       this.#log,
+      metrics,
     );
+    this.#collecting = collectHost(metrics, () => ({
+      slots: options.slots,
+      running: this.#attempts.calls.length,
+      disk: this.#disk,
+      ...executors.figures,
+    }));
   }
 
   get failed(): Promise<never> {
@@ -271,6 +301,7 @@ class Worker implements RunningWorker {
     await this.#executors.closeCaches(LAST_REPORT_MS);
     await this.#recorders.close(LAST_RECORD_MS);
     if (!this.#expelled) await persist(() => this.#session.leave(drained), failed);
+    this.#collecting[Symbol.dispose]();
     this.#log.info({}, 'worker left');
   }
 

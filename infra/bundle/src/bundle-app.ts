@@ -2,6 +2,7 @@ import { chmod, cp, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promis
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Plugin } from 'rolldown';
+import { addPage } from './add-page.ts';
 import { type App, startFile } from './apps.ts';
 import { licencesOf } from './licences.ts';
 
@@ -15,7 +16,7 @@ const START = 'start';
 
 /**
  * Bundles a program and all of its libraries into `outDir`, which it replaces: `js/` with the file that `startFile` names, a chunk for each
- * module that is imported when it is needed, and their source maps; `lua/` with the scripts that run in Redis; `LICENSES.txt` with the
+ * module that is imported when it is needed, and their source maps; `lua/` with the scripts that run in Redis; `page/` with the page, if it serves that; `LICENSES.txt` with the
  * licences of the libraries. It needs nothing else but
  * Node 22 or newer. Until the bundle is complete, `outDir` keeps what it had.
  * @throws what Rolldown throws if a module can't be found or read
@@ -26,7 +27,8 @@ export async function bundleApp(app: App, outDir: string): Promise<void> {
   const draft = await mkdtemp(join(dirname(target), `.${basename(target)}-`));
   try {
     const { output } = await build(options(app, join(draft, 'js')));
-    const modules = output.flatMap((part) => (part.type === 'chunk' ? part.moduleIds : []));
+    const page = WITH_PAGE.has(app) ? await addPage(join(draft, 'page')) : [];
+    const modules = [...output.flatMap((part) => (part.type === 'chunk' ? part.moduleIds : [])), ...page];
     await writeFile(join(draft, 'LICENSES.txt'), await licencesOf(modules));
     await writeFile(join(draft, 'js/package.json'), '{"type":"module"}\n');
     await cp(LUA, join(draft, 'lua'), { recursive: true });
@@ -37,6 +39,9 @@ export async function bundleApp(app: App, outDir: string): Promise<void> {
     await rm(draft, { recursive: true, force: true });
   }
 }
+
+/** Programs that serve the page. */
+const WITH_PAGE: ReadonlySet<App> = new Set(['api', 'cli']);
 
 /** Scripts of worker threads, each of which becomes a file of its own beside the program's, by its name. */
 const THREADS: Readonly<Partial<Record<App, Record<string, string>>>> = {

@@ -11,6 +11,8 @@
 //   run        one build: its files, context, buildx process
 //   snapshots  reading and filling cache mounts
 //   lifecycle  builders: starting, claiming, budgets, all of a host
+
+export { BakeInvalid } from './bake/evaluate-bake.ts';
 export type { DriverName } from './control/buildkit-connection.ts';
 export { BuildkitError } from './control/grpc-call.ts';
 export type { BuilderInventory, CacheMount } from './control/inventory.ts';

@@ -1,9 +1,11 @@
 import type {
   AuditEntry,
+  CliLoginView,
   CreatedToken,
   LimitChange,
   LimitList,
   LimitView,
+  LoginCode,
   OwnLimits,
   ResealReport,
   SecretOrderInput,
@@ -15,6 +17,7 @@ import type {
 import { jsonBody } from './api-calls.ts';
 import { type AuditOptions, readAudit } from './audit.ts';
 import { HostCalls } from './host-calls.ts';
+import { readText } from './http-answer.ts';
 import type { CallOptions, SecretFilter, SecretName } from './options.ts';
 
 /** The methods of `KilnClient` about who may do what: identity, tokens, secrets, limits, the audit log. */
@@ -22,6 +25,21 @@ export class AccessCalls extends HostCalls {
   /** Returns the identity of this client's token. */
   whoami({ signal }: CallOptions = {}): Promise<WhoamiView> {
     return this.json('/v1/whoami', 'whoamiView', { signal });
+  }
+
+  /** Creates a code that logs a browser in once, within ten minutes: open `<url>/#login=<code>`. */
+  createLoginCode({ signal }: CallOptions = {}): Promise<LoginCode> {
+    return this.json('/auth/codes', 'loginCode', { method: 'POST', signal });
+  }
+
+  /** Returns whether a person has approved the login with this code, and where that is done. Throws a `KilnProblem` with code `not_found` if the server has no login. */
+  cliLogin(code: string, { signal }: CallOptions = {}): Promise<CliLoginView> {
+    return this.json('/auth/cli/state', 'cliLoginView', { query: { code }, signal });
+  }
+
+  /** Ends the session of this client's token, if `kiln login` made it. Any other token stays valid. */
+  async logout({ signal }: CallOptions = {}): Promise<void> {
+    await readText(await this.transport.call('/auth/logout', { method: 'POST', signal }));
   }
 
   /** Creates a token. Only this answer contains the token itself. Needs the scope `admin`, as do `tokens` and `revokeToken`. */

@@ -12,6 +12,7 @@ import type {
 } from '@kiln/contracts';
 import { parseJson, readAnswer } from './answer.ts';
 import { jsonBody } from './api-calls.ts';
+import { BakeCalls } from './bake-calls.ts';
 import { type FollowOptions, followLog } from './follow-log.ts';
 import { hasEnded } from './has-ended.ts';
 import { HooksClient } from './hooks.ts';
@@ -26,7 +27,6 @@ import type {
   WaitOptions,
 } from './options.ts';
 import { type ClientDeps, isTransient, withRetry } from './retry.ts';
-import { TaskCalls } from './task-calls.ts';
 import { Transport } from './transport.ts';
 import { type ContextUpload, multipartBody } from './upload.ts';
 
@@ -51,7 +51,7 @@ const REAL_DEPS: ClientDeps = {
  *
  * This class has the methods about builds; those about hosts, access, schedules, trees and tasks are inherited, one class each.
  */
-export class KilnClient extends TaskCalls {
+export class KilnClient extends BakeCalls {
   /** Incoming and outgoing webhooks. */
   readonly hooks: HooksClient;
 

@@ -1,4 +1,12 @@
-import type { DrainOrder, HostChange, HostDetailView, HostInfoView, HostLossView, JoinGrant } from '@kiln/contracts';
+import type {
+  CheckView,
+  DrainOrder,
+  HostChange,
+  HostDetailView,
+  HostInfoView,
+  HostLossView,
+  JoinGrant,
+} from '@kiln/contracts';
 import { ApiCalls, jsonBody } from './api-calls.ts';
 import type { CallOptions } from './options.ts';
 
@@ -6,6 +14,11 @@ import type { CallOptions } from './options.ts';
 export class HostCalls extends ApiCalls {
   async hosts({ signal }: CallOptions = {}): Promise<HostInfoView[]> {
     return (await this.json('/v1/hosts', 'hostList', { signal })).hosts;
+  }
+
+  /** Checks the pool for what loses builds or keeps them from running. Needs the scope `hosts:operate`. */
+  async checks({ signal }: CallOptions = {}): Promise<CheckView[]> {
+    return (await this.json('/v1/checks', 'checkList', { signal })).checks;
   }
 
   /** Returns what the loss of each host would cost, the cheapest first. */

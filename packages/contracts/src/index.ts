@@ -136,9 +136,17 @@ export {
   webhookView,
 } from './hooks/webhook.ts';
 export {
+  type CliLoginView,
   type CreatedToken,
+  cliLoginQuery,
+  cliLoginView,
   createdToken,
+  type LoginCode,
+  type LoginMethods,
+  loginCode,
+  loginMethods,
   loginQuery,
+  sessionRequest,
   type TokenRequest,
   type TokenView,
   tokenId,
@@ -150,12 +158,23 @@ export {
 } from './http/access.ts';
 export { type AuditEntry, auditEntry, auditId, auditQuery } from './http/audit.ts';
 export {
+  type BakeInput,
+  bakeInput,
+  type EvaluateRequest,
+  evaluateRequest,
+  evaluateResult,
+  MAX_BAKE_BYTES,
+  MAX_BAKE_DEFINITION_BYTES,
+  MAX_BAKE_FILES,
+} from './http/bake-evaluation.ts';
+export {
   gitSource,
   type NamedContext,
   type NamedContextInput,
   type UploadedContext,
   uploadedContexts,
 } from './http/build-contexts.ts';
+export { type BuildFacts, type BuildFilter, branchOf, matchesFilter } from './http/build-filter.ts';
 export {
   type BuildRequest,
   type BuildRequestInput,
@@ -209,8 +228,11 @@ export {
   NAMESPACE_ARG,
   OUTSIDE_DOCKERFILE,
   SUPERSEDE_MODES,
+  type TimedEntries,
   TREE_PARTS_TYPE,
+  timedEntries,
 } from './http/constants.ts';
+export { type CheckView, checkList } from './http/doctor.ts';
 export { isExportOption } from './http/export-options.ts';
 export {
   buildId,
@@ -239,6 +261,7 @@ export {
   type HostDisk,
   type HostReport,
   hostDisk,
+  hostLoad,
   hostName,
   hostReport,
   MAX_INCIDENTS,
@@ -298,6 +321,7 @@ export {
   targetSpecs,
   type UploadedTree,
   uploadedTrees,
+  withoutDirectoryTimes,
 } from './http/target-specs.ts';
 export { type TaskView, taskList, taskQuery, taskView, taskWaitQuery } from './http/tasks.ts';
 export {
@@ -362,3 +386,5 @@ export {
 export { artifactName, logStreamQuery, type OperationId, ROUTES, storedArtifact } from './openapi/routes.ts';
 export { learnedPool, learnedRepo } from './placement/learned.ts';
 export { attemptTrace, TRACE_LIMITS } from './traces/attempt-trace.ts';
+export { causeLines, causeWord, stepLabel } from './words/miss-cause.ts';
+export { reasonText, verdictText } from './words/placement.ts';

@@ -82,6 +82,16 @@ export {
   savingPerHour,
   worthPerByte,
 } from './caches/worth.ts';
+export {
+  CHECK_AREAS,
+  CHECK_STATUSES,
+  type Check,
+  checkClock,
+  checkDisk,
+  checkExpiry,
+} from './doctor/check.ts';
+export { checkHosts, type HostFacts } from './doctor/check-hosts.ts';
+export { checkRedis, type RedisFacts } from './doctor/check-redis.ts';
 export { classifyGitError, type GitError, type GitFault } from './git/git-error.ts';
 export {
   BUILDER_ACTIONS,
@@ -197,6 +207,7 @@ export { type Amount, amountOf, parseAmount } from './text/amount.ts';
 export { expandBraces, type GlobVerdict, matchGlobs } from './text/glob.ts';
 export { trim, trimEnd } from './text/trim.ts';
 export { parseBytes, parseDuration } from './text/units.ts';
+export { type BuildTrace, parseTraceparent, traceIdOf } from './trace/trace-context.ts';
 export { fitsServer } from './versions/fits-server.ts';
 export {
   type AttemptWindow,
@@ -231,6 +242,7 @@ export type {
   NotCompared,
   RepoEviction,
 } from './why-slow/cause.ts';
+export { remoteSources } from './why-slow/copy-sources.ts';
 export { type Compare, type ExplainedStep, explainMisses, firstMiss, sameBuilder } from './why-slow/explain-misses.ts';
 export { maskValues } from './why-slow/mask-values.ts';
 export { readDockerfile } from './why-slow/read-dockerfile.ts';

@@ -1,5 +1,5 @@
 export { ContextTeams } from './access/context-teams.ts';
-export { SessionStore } from './access/session-store.ts';
+export { type Session, SessionStore } from './access/session-store.ts';
 export { type NewToken, type StoredToken, TokenStore } from './access/token-store.ts';
 export { AuditLog, type AuditRange, type NewAuditEntry } from './audit/audit-log.ts';
 export { type AttemptRef, AttemptStore } from './builds/attempt-store.ts';
@@ -62,6 +62,7 @@ export { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptio
 export type { EventGroupOptions } from './redis/event-group.ts';
 export type { Keys } from './redis/keys.ts';
 export { isOutOfMemory, type LiveLogSettings, Memory, type MemoryState, StoreFull } from './redis/memory.ts';
+export type { StateObserver } from './redis/observer.ts';
 export { PoolEvents } from './redis/pool-events.ts';
 export type { ReplicaState } from './redis/replicas.ts';
 export { NotReplicated, Replication } from './redis/replication.ts';
@@ -89,7 +90,6 @@ export { TaskLost, TooManyTasks } from './tasks/errors.ts';
 export { type ClaimedTask, HostTasks, type TaskFilter } from './tasks/host-tasks.ts';
 export type {
   ArchivedBuild,
-  BuildFilter,
   BuildPageRequest,
   HistoryPlace,
   HostState,

@@ -27,9 +27,11 @@ import { LearnedStore } from './placement/learned-store.ts';
 import { AttemptQueues } from './queue/attempt-queue.ts';
 import { HookQueues } from './queue/hook-queues.ts';
 import { connectRedis, isSentinel } from './redis/connect.ts';
+import { type Diagnosis, diagnose } from './redis/diagnose.ts';
 import { consumeEvents, type EventGroupOptions } from './redis/event-group.ts';
 import { createKeys, type Keys } from './redis/keys.ts';
 import { Memory } from './redis/memory.ts';
+import { observeState, type StateObserver } from './redis/observer.ts';
 import { PoolEvents } from './redis/pool-events.ts';
 import { type ReplicaState, readReplicas } from './redis/replicas.ts';
 import { Replication } from './redis/replication.ts';
@@ -57,6 +59,7 @@ export interface StateOptions {
   readonly replicaTimeoutMs?: number;
   /** Called with connection errors; connections recover by themselves. */
   onError(error: Error): void;
+  readonly observer?: StateObserver;
   readonly now?: () => number;
 }
 
@@ -106,6 +109,8 @@ export interface State extends AsyncDisposable {
   readonly events: PoolEvents;
   /** Reads the master's replicas, and what a failover could lose with the present settings. */
   replicas(): Promise<ReplicaState>;
+  /** Reads settings and state of Redis, and compares clocks. @param hosts whose clocks are compared with Redis' */
+  diagnose(hosts: Parameters<typeof diagnose>[2]): Promise<Diagnosis>;
   /** Returns settings of this Redis that would lose builds, each as a sentence. */
   unfitness(): Promise<string[]>;
 }
@@ -114,6 +119,7 @@ export interface State extends AsyncDisposable {
 export async function openState(options: StateOptions): Promise<State> {
   const { namespace, secretKey, onError, now = Date.now } = options;
   const redis = connectRedis(options.redisUrl, onError);
+  if (options.observer) observeState(redis, options.observer);
   const keys = createKeys(namespace);
   const { secretTtlMs = DEFAULT_SECRET_TTL_MS } = options;
   const followUps = new FollowUps(redis, keys, { now, secretTtlMs });
@@ -171,6 +177,7 @@ export async function openState(options: StateOptions): Promise<State> {
     consumeEvents: (options, handle) => consumeEvents(redis, keys, options, handle),
     events,
     replicas,
+    diagnose: (compared) => diagnose(redis, keys, compared, now),
     unfitness: async () => [...(await unfitness(redis)), ...(await replicas()).problems],
     async [Symbol.asyncDispose]() {
       await events[Symbol.asyncDispose]();

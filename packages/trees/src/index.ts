@@ -49,13 +49,14 @@ export {
   encodeRecord,
   type TreeRecord,
 } from './working/tree-record.ts';
-export type {
-  FileContent,
-  ListedDirectory,
-  ListedEntry,
-  ListedFile,
-  ListedSymlink,
-  Listing,
-  TreeSource,
+export {
+  type FileContent,
+  type ListedDirectory,
+  type ListedEntry,
+  type ListedFile,
+  type ListedSymlink,
+  type Listing,
+  notFilesOf,
+  type TreeSource,
 } from './working/tree-source.ts';
 export { commonTime, padding, paxHeaders, secondsText, tarEnd, tarHeaders } from './working/write-tar.ts';

@@ -150,6 +150,25 @@ describe('unpackTar', () => {
     expect([modeOf('f'), modeOf('d')]).toEqual([0o777, 0o777]);
   });
 
+  test('leaves the root as it is, or gives it the mode and time of its entry, last of all', async () => {
+    const entries = [
+      rawPax([paxRecord('mtime', '1700000000')]),
+      directory('./', 0o1550),
+      directory('d', 0o500),
+      { name: 'd/f', content: 'x' },
+      { name: 'g' },
+    ];
+    chmodSync(root, 0o751);
+    await unpack(entries);
+    expect(modeOf('.')).toBe(0o751);
+    const made = join(root, 'made');
+    await unpackTar(pieces(rawTar(...entries), [1000]), made, { stampRoot: true, modeMask: 0o777 });
+    expect([modeOf('made'), statSync(made).mtimeMs, modeOf('made/d')]).toEqual([0o550, 1_700_000_000_000, 0o500]);
+    const unnamed = join(root, 'unnamed');
+    await unpackTar(pieces(rawTar({ name: 'f' }), [1000]), unnamed, { stampRoot: true });
+    expect(modeOf('unnamed')).toBe(0o700);
+  });
+
   test('unpacks trees that are deeper than the number of open directories', async () => {
     const deep = Array.from({ length: 100 }, (_, i) => `d${i}`).join('/');
     const names = (records: Record<string, string>) =>

@@ -14,10 +14,13 @@ const SET_ID = 0o6000;
 const MAX_WRITES = 8;
 /** Mode of directories without an entry of their own. */
 const IMPLIED_MODE = 0o755;
+const PRIVATE_MODE = 0o700;
 
 export interface UnpackOptions extends ReadTarOptions {
   /** Mask of the mode bits to keep. Default: all twelve. */
   readonly modeMask?: number;
+  /** Whether `root`, too, gets the mode and time of the archive's entry for it. Until then, only this process's user has access if it was created. */
+  readonly stampRoot?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -45,8 +48,8 @@ export async function unpackTar(
   root: string,
   options: UnpackOptions = {},
 ): Promise<Unpacked> {
-  await mkdir(root, { recursive: true });
-  await using unpacker = new Unpacker(root, options.modeMask ?? 0o7777);
+  await mkdir(root, { recursive: true, ...(options.stampRoot && { mode: PRIVATE_MODE }) });
+  await using unpacker = new Unpacker(root, options);
   for await (const entry of readTar(bytes, options)) {
     options.signal?.throwIfAborted();
     await unpacker.put(entry);
@@ -62,20 +65,25 @@ class Unpacker implements AsyncDisposable, Unpacked {
   /** For the targets of hard links: `link` needs both directories open at the same time. */
   readonly #linked: RealDirs;
   readonly #modeMask: number;
+  readonly #stampRoot: boolean;
   readonly #stamps = new Map<string, Stamp>();
   readonly #writes = new Set<Promise<void>>();
   #failed: { readonly error: unknown } | undefined;
 
-  constructor(root: string, modeMask: number) {
+  constructor(root: string, { modeMask = 0o7777, stampRoot = false }: UnpackOptions) {
     this.#dirs = new RealDirs(root);
     this.#linked = new RealDirs(root);
     this.#modeMask = modeMask;
+    this.#stampRoot = stampRoot;
   }
 
   async put(entry: TarEntry): Promise<void> {
     if (this.#failed) throw this.#failed.error;
     const { path, linked } = this.tree.add(entry);
-    if (path === '') return;
+    if (path === '') {
+      if (this.#stampRoot) this.#stamps.set('', { mode: entry.mode & this.#modeMask, mtimeMs: entry.mtimeMs });
+      return;
+    }
     switch (entry.type) {
       case 'directory':
         await this.#directory(path, entry);
@@ -98,7 +106,7 @@ class Unpacker implements AsyncDisposable, Unpacked {
     if (this.#failed) throw this.#failed.error;
     for (const path of this.#dirs.made)
       if (!this.#stamps.has(path)) this.#stamps.set(path, { mode: IMPLIED_MODE, mtimeMs: undefined });
-    const depth = (path: string) => path.split('/').length;
+    const depth = (path: string) => (path === '' ? 0 : path.split('/').length);
     const deepestFirst = [...this.#stamps].sort(([a], [b]) => depth(b) - depth(a));
     for (const [path, stamp] of deepestFirst) await this.#stampHandle(await this.#dirs.handle(path), stamp);
   }

@@ -10,7 +10,7 @@ export class Cookies {
     this.#isSecure = publicUrl.startsWith('https:');
   }
 
-  /** The session's cookie. Browsers don't send it with background requests of other sites. */
+  /** The session's cookie. Browsers send it only with requests of Kiln's own pages. */
   readonly session = 'kiln-session';
   /** The cookie of a login under way, sealed. */
   readonly login = 'kiln-login';
@@ -20,8 +20,10 @@ export class Cookies {
   }
 
   set(response: Response, name: string, value: string, maxAgeMs: number): void {
+    // The issuer sends the browser back from another site, and then the login's cookie is needed.
+    const sameSite = name === this.session ? 'strict' : 'lax';
     const cookie = stringifySetCookie({
-      ...{ name: this.#fullName(name), value, httpOnly: true, sameSite: 'lax', path: '/', secure: this.#isSecure },
+      ...{ name: this.#fullName(name), value, httpOnly: true, sameSite, path: '/', secure: this.#isSecure },
       maxAge: Math.floor(maxAgeMs / 1_000),
     });
     response.append('Set-Cookie', cookie);

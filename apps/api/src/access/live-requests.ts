@@ -25,27 +25,33 @@ export class LiveRequests implements Disposable {
   }
 
   /** Tracks a request until it ends. Must be called as soon as `principal` is known. */
-  add({ id: principal, credentialId: id = principal, expiresAt }: Principal, response: ServerResponse): void {
-    if (this.#ended.has(id)) {
+  add({ id: principal, credentialId, expiresAt }: Principal, response: ServerResponse): void {
+    // A session ends by itself, and with the token that it stands for.
+    const ids = credentialId === undefined ? [principal] : [credentialId, principal];
+    if (ids.some((id) => this.#ended.has(id))) {
       response.destroy();
       return;
     }
-    const all = this.#byCredential.get(id) ?? new Set();
-    this.#byCredential.set(id, all.add(response));
+    for (const id of ids) this.#byCredential.set(id, (this.#byCredential.get(id) ?? new Set()).add(response));
     const expiry =
       expiresAt === undefined
         ? undefined
         : setTimeout(() => response.destroy(), Math.min(Math.max(0, expiresAt - this.#now()), MAX_TIMER_MS));
     response.on('close', () => {
       clearTimeout(expiry);
-      all.delete(response);
-      if (all.size === 0 && this.#byCredential.get(id) === all) this.#byCredential.delete(id);
+      for (const id of ids) this.#remove(id, response);
     });
   }
 
   [Symbol.dispose](): void {
     this.#subscription[Symbol.dispose]();
     for (const timer of this.#ended.values()) clearTimeout(timer);
+  }
+
+  #remove(id: string, response: ServerResponse): void {
+    const all = this.#byCredential.get(id);
+    all?.delete(response);
+    if (all?.size === 0) this.#byCredential.delete(id);
   }
 
   #end(id: string): void {

@@ -12,7 +12,7 @@ export function checkSameOrigin(request: Pick<Request, 'get' | 'method'>, public
   if (SAFE_METHODS.has(request.method)) return;
   const site = request.get('sec-fetch-site');
   const origin = request.get('origin');
-  const own = new URL(publicUrl).origin;
+  const own = publicUrl === '' ? `http://${request.get('host') ?? ''}` : new URL(publicUrl).origin;
   if (site !== undefined && site !== 'same-origin') throw crossSite('header Sec-Fetch-Site', site, 'same-origin');
   if (origin !== undefined && origin !== own) throw crossSite('header Origin', origin, own);
   if (site === undefined && origin === undefined) throw crossSite('header Origin', 'nothing', own);

@@ -31,6 +31,7 @@ export function visibleBuilds(builds: Builds, principal: Principal): Builds {
     secretsOf: async (id) => ((await visibleRecord(id)) ? builds.secretsOf(id) : undefined),
     // Asked for builds that were read through this one.
     lastDecisions: (ids) => builds.lastDecisions(ids),
+    queuedBefore: (ids) => builds.queuedBefore(ids),
     decisions: async (id) => ((await visibleRecord(id)) ? builds.decisions(id) : []),
   };
 }

@@ -55,8 +55,13 @@ export function buildHandlers(
   const find = buildFinder(submission.builds, config.storeTimeoutMs);
   const viewed = async (builds: readonly StoredBuild[]) => {
     const waiting = builds.filter(({ record }) => waitsForHost(record)).map(({ record }) => record.id);
-    const decisions = await stored(submission.builds.lastDecisions(waiting));
-    return builds.map((build) => viewBuild(build, decisions.get(build.record.id)));
+    const [decisions, ahead] = await stored(
+      Promise.all([submission.builds.lastDecisions(waiting), submission.builds.queuedBefore(waiting)]),
+    );
+    return builds.map((build) => {
+      const { id } = build.record;
+      return viewBuild(build, decisions.get(id), ahead.get(id));
+    });
   };
   const until = (response: Response, ms: number) =>
     AbortSignal.any([AbortSignal.timeout(ms), goneSignal(response), closing]);
@@ -72,7 +77,8 @@ export function buildHandlers(
         return { request: admitted, maxContextBytes: rules.contextBytes, share: rules.share };
       });
       const rules = await rulesFor(principal, received.request.team);
-      const own = { ...submission, builds: buildsOf(principal), principal, rules };
+      const traceparent = request.get('traceparent');
+      const own = { ...submission, builds: buildsOf(principal), principal, rules, traceparent };
       const key = idempotencyKey(request);
       await keepContext(received, key, own);
       const accepted = await stored(submitBuild(received, key, own));

@@ -3,8 +3,8 @@ import { type Attempt, type BuildRecord, currentAttempt, type ImageResult, waits
 import type { StoredBuild, StoredDecision } from '@kiln/state';
 import { instant } from '../http/answer.ts';
 
-/** The view of a stored build. `decision`: its last placement decision, if that is to be shown while it waits. */
-export function viewBuild({ record, spec }: StoredBuild, decision?: StoredDecision): BuildView {
+/** The view of a stored build. `decision`, `ahead`: its last placement decision and how many builds are queued before it, if that is to be shown while it waits. */
+export function viewBuild({ record, spec }: StoredBuild, decision?: StoredDecision, ahead?: number): BuildView {
   const attempt = currentAttempt(record);
   const { commit, retryOf, steps, result, failure, finishedAt, cancelRequestedAt, releasedAt } = record;
   const { supersededBy, sharedRun, createdBy } = record;
@@ -17,9 +17,10 @@ export function viewBuild({ record, spec }: StoredBuild, decision?: StoredDecisi
     team: record.team,
     trust: record.trust ?? 'trusted',
     ...(createdBy && { createdBy: { ...createdBy } }),
+    ...(record.trace && { traceId: record.trace.id }),
     createdAt: instant(record.createdAt),
     queuedAt: instant(record.queuedAt),
-    ...(decision && waitsForHost(record) && viewWaiting(decision)),
+    ...(decision && waitsForHost(record) && viewWaiting(decision, ahead)),
     ...(record.queueTimeoutMs !== undefined && { queueTimeoutSeconds: record.queueTimeoutMs / 1000 }),
     ...(attempt?.startedAt !== undefined && { startedAt: instant(attempt.startedAt) }),
     ...(finishedAt !== undefined && { finishedAt: instant(finishedAt) }),
@@ -48,17 +49,28 @@ export function viewBuild({ record, spec }: StoredBuild, decision?: StoredDecisi
 }
 
 /** Why a build waits; empty for a decision that assigned an earlier attempt to a host. */
-function viewWaiting({ host, reason, limit, decidedAt, considered }: StoredDecision): Pick<BuildView, 'waiting'> {
+function viewWaiting(decision: StoredDecision, ahead: number | undefined): Pick<BuildView, 'waiting'> {
+  const { host, reason, limit, decidedAt, considered } = decision;
   if (host !== null) return {};
   const awaited = considered.find(({ verdict }) => verdict === 'awaited');
+  const startAt = expectedStart(decision);
   return {
     waiting: {
       reason,
       ...(awaited && { host: awaited.host }),
       ...(limit !== undefined && { limit }),
       decidedAt: instant(decidedAt),
+      ...(startAt !== undefined && { startAt: instant(startAt) }),
+      ...(ahead !== undefined && { ahead }),
     },
   };
+}
+
+/** When a waiting build is expected to start: on the host that it waits for, or else on the one that is free first. ms since the epoch. */
+function expectedStart({ predicted, considered }: StoredDecision): number | undefined {
+  if (predicted) return predicted.startAt;
+  const starts = considered.flatMap((one) => (one.predicted ? [one.predicted.startAt] : []));
+  return starts.length > 0 ? Math.min(...starts) : undefined;
 }
 
 /** Whether a cancel was requested, but the build ended by itself first. */

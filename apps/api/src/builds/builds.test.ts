@@ -111,9 +111,22 @@ describe('a build', () => {
     } as const;
     expect(await api.view(id)).not.toHaveProperty('waiting');
     await api.state.pending.explain(pendingBuild(stored), 1, waits);
-    const waiting = { reason: 'no_host', decidedAt: '1969-12-31T23:59:59.999Z' };
+    const waiting = { reason: 'no_host', decidedAt: '1969-12-31T23:59:59.999Z', ahead: 0 };
     expect(await api.view(id)).toMatchObject({ waiting });
     expect(await (await api.fetch('/v1/builds')).json()).toMatchObject({ builds: [{ id, waiting }] });
+    const later = await api.submit();
+    const soon = { startAt: 60_000, finishAt: 90_000, runMs: 30_000, warmth: 1 };
+    const full = { slots: 2, usedSlots: 2, warmth: 1, verdict: 'full' } as const;
+    const hosts = [
+      { ...full, host: 'a', predicted: { ...soon, startAt: 80_000 } },
+      { ...full, host: 'b', predicted: soon },
+    ];
+    const storedLater = await api.state.builds.get(later.id);
+    if (!storedLater) throw new Error('gone');
+    const explained = { ...waits, build: later.id, reason: 'all_full', considered: hosts } as const;
+    await api.state.pending.explain(pendingBuild(storedLater), 1, explained);
+    expect(await api.view(later.id)).toMatchObject({ waiting: { startAt: '1970-01-01T00:01:00.000Z', ahead: 1 } });
+    await api.fetch(`/v1/builds/${later.id}/cancel`, { method: 'POST' });
     const attempt = await api.run(id);
     expect(await api.view(id)).not.toHaveProperty('waiting');
     const [first, second] = (await placement()).decisions;

@@ -130,14 +130,13 @@ function checkParts({ source, mtimes }: BuildRequest, hasContext: boolean): void
     );
   }
   if (source.type !== 'upload') return;
-  const needsTimes = mtimes === 'submitted' && !hasContext;
-  if (needsTimes && source.times === undefined) {
+  if (mtimes === 'submitted' && !hasContext && source.times === undefined) {
     const expected = 'the digest of the uploaded times, because mtimes is submitted';
     throw fieldProblem('invalid_request', ['source', 'times'], 'nothing', expected);
   }
-  if (!needsTimes && source.times !== undefined) {
-    const why = hasContext ? 'a context with its times was sent' : 'mtimes is stable';
-    throw fieldProblem('invalid_request', ['source', 'times'], source.times, `nothing, because ${why}`);
+  if (hasContext && source.times !== undefined) {
+    const expected = 'nothing, because a context with its times was sent';
+    throw fieldProblem('invalid_request', ['source', 'times'], source.times, expected);
   }
 }
 

@@ -1,6 +1,14 @@
 import { noteUse, type TreeStore } from '@kiln/blobs';
-import { type BuildRequest, type BuildSpec, cacheOfMode, contextKey, uploadedTrees } from '@kiln/contracts';
-import { creatorOf, isTerminal, leastTrust, type Principal, type PushRule } from '@kiln/domain';
+import {
+  type BuildRequest,
+  type BuildSpec,
+  cacheOfMode,
+  contextKey,
+  timedEntries,
+  uploadedTrees,
+  withoutDirectoryTimes,
+} from '@kiln/contracts';
+import { creatorOf, isTerminal, leastTrust, type Principal, type PushRule, parseTraceparent } from '@kiln/domain';
 import {
   type BuildSecretReader,
   type Idempotency,
@@ -60,6 +68,8 @@ export interface SubmitDeps extends Omit<SubmissionDeps, 'rulesFor'> {
   /** Id of the pull request whose closing cancels the build. */
   readonly pullRequest?: string | undefined;
   readonly clonesWith?: NewBuild['clonesWith'];
+  /** The caller's `traceparent`. */
+  readonly traceparent?: string | undefined;
 }
 
 /**
@@ -94,6 +104,7 @@ export async function submitBuild(
     takesClientLogins,
     pullRequest,
     clonesWith,
+    traceparent,
   }: Omit<SubmitDeps, 'blobs' | 'contextRetentionMs'>,
 ): Promise<Accepted> {
   checkKey(key);
@@ -112,6 +123,7 @@ export async function submitBuild(
   const runs = await dockerfilePlatforms(spec, trees);
   return accept(builds, {
     ...rules.acceptance,
+    trace: traceOf(rules.acceptance.trace, traceparent),
     repo: repoOf(spec),
     spec,
     secrets,
@@ -122,8 +134,20 @@ export async function submitBuild(
     ...(granted && { granted }),
     ...(pullRequest !== undefined && { pullRequest }),
     ...(clonesWith && { clonesWith }),
-    ...(key && { idempotency: { ...key, fingerprint: fingerprint({ spec: asked, secrets: hashed(secrets) }) } }),
+    ...(key && {
+      idempotency: {
+        ...key,
+        fingerprint: fingerprint({ spec: withoutDirectoryTimes(asked), secrets: hashed(secrets) }),
+      },
+    }),
   });
+}
+
+/** The trace that a build becomes part of: the caller's, unless it doesn't record that, or one of its own. Undefined if the API traces no builds. */
+function traceOf(own: NewBuild['trace'], traceparent: string | undefined): NewBuild['trace'] {
+  const given = own && traceparent !== undefined ? parseTraceparent(traceparent) : undefined;
+  if (!given) return own;
+  return given.sampled ? given.trace : undefined;
 }
 
 export interface RetryDeps
@@ -223,12 +247,12 @@ async function keptSource(
   if (context) {
     checkContextSize(Math.max(context.sizeBytes, context.tree.fileBytes), rules);
     await context.keep(rules.share);
-    const times = mtimes === 'submitted' ? await context.keepTimes(rules.share) : undefined;
+    const times = await context.keepTimes(rules.share, timedEntries({ mtimes }));
     return { ...source, digest: context.tree.root, ...(times !== undefined && { times }) };
   }
   // The schema has checked their form.
   const [digest, times] = [source.digest as Digest, source.times as Digest | undefined];
-  const { fileBytes } = await requireTree(team, { digest, times, dockerfile }, trees);
+  const { fileBytes } = await requireTree(team, { digest, times, timed: timedEntries({ mtimes }), dockerfile }, trees);
   checkContextSize(fileBytes, rules);
   return source;
 }

@@ -1,5 +1,5 @@
 import type { TreeStore, TreeTotals } from '@kiln/blobs';
-import { type TargetsRequest, uploadedTrees } from '@kiln/contracts';
+import { type TargetsRequest, type TimedEntries, uploadedTrees } from '@kiln/contracts';
 import {
   byteString,
   type Digest,
@@ -19,6 +19,7 @@ const TIME_BYTES = 8;
 interface NamedTree {
   readonly digest: Digest;
   readonly times: Digest | undefined;
+  readonly timed: TimedEntries;
   readonly dockerfile: string;
 }
 
@@ -29,13 +30,13 @@ interface NamedTree {
  */
 export async function requireTree(
   team: string,
-  { digest, times, dockerfile }: NamedTree,
+  { digest, times, timed, dockerfile }: NamedTree,
   trees: StoredTrees,
 ): Promise<TreeTotals> {
   const at = ['source'];
   const totals = await requireStoredTree(team, digest, at, trees);
   await requireDockerfile(digest, dockerfile, totals.entries, (each) => trees.directory(team, each));
-  await requireTimes(team, times, totals, at, trees);
+  await requireTimes(team, { times, timed }, totals, at, trees);
   return totals;
 }
 
@@ -46,12 +47,12 @@ export async function requireTree(
 export async function requireContexts(spec: TargetsRequest, trees: StoredTrees): Promise<number> {
   const { team } = spec;
   let fileBytes = 0;
-  for (const { at, digest, times, dockerfile } of uploadedTrees(spec)) {
+  for (const { at, digest, times, timed, dockerfile } of uploadedTrees(spec)) {
     // The schema has checked their form.
     const totals = await requireStoredTree(team, digest as Digest, at, trees);
     if (dockerfile !== undefined)
       await requireDockerfile(digest as Digest, dockerfile, totals.entries, (each) => trees.directory(team, each), at);
-    await requireTimes(team, times as Digest | undefined, totals, at, trees);
+    await requireTimes(team, { times: times as Digest | undefined, timed }, totals, at, trees);
     fileBytes += totals.fileBytes;
   }
   return fileBytes;
@@ -70,7 +71,7 @@ async function requireStoredTree(
 
 async function requireTimes(
   team: string,
-  times: Digest | undefined,
+  { times, timed }: Pick<NamedTree, 'times' | 'timed'>,
   { entries }: TreeTotals,
   at: readonly string[],
   trees: StoredTrees,
@@ -79,13 +80,12 @@ async function requireTimes(
   const field = [...at, 'times'];
   const bytes = await trees.file(team, times);
   if (bytes === undefined) throw notFound(field, times, 'the digest of a stored file; upload it again');
-  if (bytes !== entries * TIME_BYTES)
-    throw fieldProblem(
-      'context_invalid',
-      field,
-      `a file of ${bytes} bytes`,
-      `${TIME_BYTES} bytes for each of ${entries} entries`,
-    );
+  // How many of the entries are directories or links isn't known here: the host counts them.
+  const fits =
+    timed === 'all' ? bytes === entries * TIME_BYTES : bytes % TIME_BYTES === 0 && bytes <= entries * TIME_BYTES;
+  if (fits) return;
+  const which = timed === 'all' ? `of ${entries} entries` : `directory and symbolic link among ${entries} entries`;
+  throw fieldProblem('context_invalid', field, `a file of ${bytes} bytes`, `${TIME_BYTES} bytes for each ${which}`);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import type { BlobStore, TreeStore } from '@kiln/blobs';
-import { teamTreesKey } from '@kiln/contracts';
+import { type TimedEntries, teamTreesKey } from '@kiln/contracts';
 import type { MeteredBlobs, StorageShare } from '@kiln/state';
 import { type Digest, digestOf } from '@kiln/trees';
 import { fieldProblem } from '../http/api-problem.ts';
@@ -26,8 +26,8 @@ export interface StagedContext extends AsyncDisposable {
   readonly sizeBytes: number;
   /** Stores the tree, counted for `share`; it is durable on return. Once is enough. @throws StorageQuotaExceeded */
   keep(share: StorageShare): Promise<void>;
-  /** Stores the modification times of the tree's entries; durable on return. To be called after `keep`. */
-  keepTimes(share: StorageShare): Promise<Digest>;
+  /** Stores the modification times of the tree's entries, or of some; durable on return. Undefined if there are none. To be called after `keep`. */
+  keepTimes(share: StorageShare, which: TimedEntries): Promise<Digest | undefined>;
 }
 
 /**
@@ -75,8 +75,9 @@ export async function stageContext(
       stored ??= store(owner);
       return stored;
     },
-    async keepTimes(owner) {
-      const times = tree.times();
+    async keepTimes(owner, which) {
+      const times = tree.times(which);
+      if (times.length === 0) return undefined;
       await using more = await blobs.beginUpload({ share: owner });
       await more.take(times.length);
       const digest = digestOf(times);

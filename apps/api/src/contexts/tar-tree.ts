@@ -1,3 +1,4 @@
+import type { TimedEntries } from '@kiln/contracts';
 import {
   type ByteString,
   byteString,
@@ -27,8 +28,8 @@ export interface TarTree {
   readonly fileBytes: number;
   /** Returns a directory of the tree. */
   node(digest: Digest): Promise<DirectoryNode>;
-  /** The modification times of all entries, see `encodeTimes`. */
-  times(): Buffer;
+  /** The modification times of all entries, or of directories and links, see `encodeTimes`. */
+  times(which: TimedEntries): Buffer;
 }
 
 /** Makes the tree of the entries of a tar, by path. All directories are among them, except the root. */
@@ -62,7 +63,7 @@ export function tarTree(nodes: ReadonlyMap<string, SpooledNode>): TarTree {
     entries: nodes.size,
     fileBytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     node: async (digest) => (made.get(digest) as MadeDirectory).object.node,
-    times: () => encodeTimes(timesOf(nodes, children)),
+    times: (which) => encodeTimes(timesOf(nodes, children, which)),
   };
 }
 
@@ -78,7 +79,11 @@ function entryOf(name: ByteString, node: SpooledNode, digest: Digest | undefined
 }
 
 /** Depth first, each directory before what is in it, the names of a directory in the order of their bytes. */
-function timesOf(nodes: ReadonlyMap<string, SpooledNode>, children: ReadonlyMap<string, readonly string[]>): bigint[] {
+function timesOf(
+  nodes: ReadonlyMap<string, SpooledNode>,
+  children: ReadonlyMap<string, readonly string[]>,
+  which: TimedEntries,
+): bigint[] {
   const times: bigint[] = [];
   const sorted = (path: string) =>
     (children.get(path) ?? [])
@@ -88,7 +93,8 @@ function timesOf(nodes: ReadonlyMap<string, SpooledNode>, children: ReadonlyMap<
   // The next one is the last.
   const todo = sorted('');
   for (let path = todo.pop(); path !== undefined; path = todo.pop()) {
-    times.push((nodes.get(path) as SpooledNode).mtimeNs);
+    const { type, mtimeNs } = nodes.get(path) as SpooledNode;
+    if (which === 'all' || type !== 'file') times.push(mtimeNs);
     todo.push(...sorted(path));
   }
   return times;

@@ -99,30 +99,6 @@ describe('a build of a tree that was uploaded before', () => {
     });
   });
 
-  test('with the times that were submitted needs one for each entry', async () => {
-    await start();
-    const digest = await send({ Dockerfile: 'FROM scratch', x: 'x' });
-    const mtimes = 'submitted';
-    const [right, wrong] = [filePart(Buffer.alloc(16, 1)), filePart(Buffer.alloc(24, 1))];
-    expect(await problemIn(await submit({ digest }, { mtimes }))).toMatchObject({
-      ...{ code: 'invalid_request', errors: [{ field: 'source.times', got: 'nothing' }] },
-    });
-    expect(await problemIn(await submit({ digest, times: right.digest }, { mtimes }))).toMatchObject({
-      ...{ code: 'context_not_found', errors: [{ field: 'source.times', got: right.digest }] },
-    });
-    expect((await sendParts(api, [right, wrong])).status).toBe(200);
-    expect(await problemIn(await submit({ digest, times: wrong.digest }, { mtimes }))).toMatchObject({
-      ...{ code: 'context_invalid', errors: [{ field: 'source.times', expected: '8 bytes for each of 2 entries' }] },
-    });
-    expect((await submit({ digest, times: right.digest }, { mtimes })).status).toBe(202);
-    expect(await problemIn(await submit({ digest, times: right.digest }))).toMatchObject({
-      ...{
-        code: 'invalid_request',
-        errors: [{ field: 'source.times', expected: 'nothing, because mtimes is stable' }],
-      },
-    });
-  });
-
   test('may be untrusted, as may the upload', async () => {
     await start();
     const { headers } = await api.token({ scopes: BUILDS, trust: 'untrusted' });
@@ -229,7 +205,10 @@ describe('a tar', () => {
     expect(await problemIn(await send(2, submitted, 'l'))).toMatchObject({ code: 'idempotency_key_reused' });
     const [a, b] = [first.request.source, second.request.source];
     expect(a).toMatchObject({ digest: b.type === 'upload' && b.digest });
-    expect(a).not.toHaveProperty('times');
+    // Of b and link only.
+    const [some, all] = [a, b].map((source) => (source as { times: Digest }).times);
+    expect(await api.trees.file('default', some as Digest)).toBe(2 * 8);
+    expect(await api.trees.file('default', all as Digest)).toBe(6 * 8);
   });
 
   test('becomes the tree that the same files make, with its times', async () => {

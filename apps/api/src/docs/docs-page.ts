@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Request, Response } from 'express';
-import { Html, html, prose } from './html.ts';
+import { Html, html, prose } from '../http/html.ts';
 import type { Content, OpenApi, Operation } from './openapi-shape.ts';
 import { fields, row, typeOf } from './schema-html.ts';
 import { STYLE } from './style.ts';

@@ -1,4 +1,4 @@
-import { type Html, html, prose } from './html.ts';
+import { type Html, html, prose } from '../http/html.ts';
 import type { Schema } from './openapi-shape.ts';
 
 const REF = '#/components/schemas/';

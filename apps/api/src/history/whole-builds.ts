@@ -47,6 +47,7 @@ export function wholeBuilds(builds: Builds, documents: BuildDocuments, log: Logg
     secretsOf: (id) => builds.secretsOf(id),
     // Asked for builds that wait, and those aren't archived.
     lastDecisions: (ids) => builds.lastDecisions(ids),
+    queuedBefore: (ids) => builds.queuedBefore(ids),
     decisions: async (id) => {
       const live = await builds.decisions(id);
       if (live.length > 0) return live;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { PoolEvent } from '@kiln/contracts';
 import { ConnectionTokens } from '@kiln/forges';
+import { NO_METRICS } from '@kiln/metrics';
 import type { ApiConfig } from '../config.ts';
 import type { GitHostCheck } from '../limits/git-host-check.ts';
 import type { MeteredDeps } from '../ports.ts';
@@ -34,7 +35,7 @@ export function startHooks(
   { rulesFor, checkGitHost }: HookRules,
   base: string,
 ): AsyncDisposable {
-  const { builds, blobs, trees, audit, now = Date.now, log } = deps;
+  const { builds, blobs, trees, audit, now = Date.now, log, metrics = NO_METRICS } = deps;
   const { connections, deliveries, subjects, reports, webhooks, hookQueues, buildSecrets, modeDefaults } = deps;
   const stop = new AbortController();
   const { signal } = stop;
@@ -58,10 +59,10 @@ export function startHooks(
         contextRetentionMs: config.contextRetentionMs,
         known,
         git: { timeoutMs: config.gitTimeoutMs, maxFetchBytes: config.maxGitBytes, guard: deps.outgoing },
-        ...{ log, now, signal },
+        ...{ log, metrics, now, signal },
       }),
   );
-  const common = { fetch: deps.outgoing.fetch, log, now, signal };
+  const common = { fetch: deps.outgoing.fetch, log, metrics, now, signal };
   const reporting = hookQueues.consume(
     'reportStatus',
     { concurrency: OUTGOING_CONCURRENCY, delayMs, onError },

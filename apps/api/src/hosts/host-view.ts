@@ -40,6 +40,7 @@ export function viewHost(host: HostState): HostInfoView {
     buildxVersion,
     ...(buildkitVersion !== undefined && { buildkitVersion }),
     ...(disk && { disk: { ...disk } }),
+    ...(report.load && { load: { ...report.load } }),
     ...(network && { network: { ...network } }),
     builds: held.map(({ buildId, attempt }) => ({ id: buildId, attempt })),
     lastSeenAt: instant(lastSeenAt),

@@ -178,7 +178,7 @@ describe('an invalid body', () => {
 
 describe('the API', () => {
   test('answers unknown and malformed paths with 404', async () => {
-    for (const path of ['/', '/v2/builds', '/v1/builds/x/y/z']) {
+    for (const path of ['/v2/builds', '/builds', '/v1/builds/x/y/z']) {
       expect(await problemIn(await api.fetch(path))).toMatchObject({ status: 404, code: 'not_found' });
     }
     expect(await problemIn(await api.fetch('/v1/builds/%E0%A4%A'))).toMatchObject({ status: 404 });

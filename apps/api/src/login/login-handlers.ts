@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { loginQuery, type OperationId } from '@kiln/contracts';
 import type { Sealer, SessionStore } from '@kiln/state';
+import { cliSession } from '../access/bearer-token.ts';
 import type { Handler } from '../access/call.ts';
 import type { Cookies } from '../access/cookies.ts';
 import type { ApiConfig } from '../config.ts';
@@ -9,7 +10,7 @@ import { within } from '../http/deadline.ts';
 import { LOGIN_TTL_MS, LoginFlow } from './login-flow.ts';
 import { safeReturnTo } from './return-to.ts';
 
-type LoginOperation = Extract<OperationId, `${string}Login` | 'logout'>;
+type LoginOperation = Extract<OperationId, 'startLogin' | 'finishLogin' | 'logout'>;
 
 interface LoginDeps {
   readonly sessions: Pick<SessionStore, 'create' | 'end'>;
@@ -20,7 +21,7 @@ interface LoginDeps {
 
 const SESSION_BYTES = 32;
 
-/** The routes of login and logout. */
+/** The routes of logging in with an issuer. */
 export function loginHandlers(config: ApiConfig, deps: LoginDeps): Record<LoginOperation, Handler> {
   const { sessions, cookies, now } = deps;
   const { publicUrl, sessionMs } = config;
@@ -63,9 +64,11 @@ export function loginHandlers(config: ApiConfig, deps: LoginDeps): Record<LoginO
     },
 
     async logout(request, response) {
-      const secret = cookies.read(request.get('cookie'), cookies.session);
+      // The same credential by which the caller was admitted.
+      const hasBearer = request.get('authorization') !== undefined;
+      const secret = hasBearer ? cliSession(request) : cookies.read(request.get('cookie'), cookies.session);
       if (secret !== undefined) await stored(sessions.end(secret));
-      cookies.clear(response, cookies.session);
+      if (!hasBearer) cookies.clear(response, cookies.session);
       response.status(204).end();
     },
   };

@@ -1,6 +1,7 @@
 import type { EndRecord } from '@kiln/contracts';
 import { isTerminal } from '@kiln/domain';
-import type { BuildStore, LogName, StoredBuild } from '@kiln/state';
+import { type Metrics, NO_METRICS, observeMs } from '@kiln/metrics';
+import type { BuildStore, LogBatch, LogName, StoredBuild } from '@kiln/state';
 import type { Logger } from 'pino';
 import type { LiveLogs, LiveTail } from './live-logs.ts';
 import { LogChunk } from './log-chunk.ts';
@@ -13,9 +14,12 @@ export interface AttemptLogDeps {
   readonly pages: LogPages;
   readonly ringChars: number;
   readonly log: Logger;
+  readonly metrics?: Metrics | undefined;
 }
 
 const RETRY_MS = { first: 100, most: 2_000 };
+/** The time with which a stored record begins, ms since the epoch. */
+const RECORD_TIME = /^\{"t":(\d{13})[,.]/;
 
 /**
  * The log of one attempt, shared by all its watchers: one reader on the live stream, a ring of the records it read last, and pages for
@@ -33,6 +37,8 @@ export class AttemptLog implements AsyncDisposable {
   #tail: LiveTail | undefined;
   #pump: Promise<void> | undefined;
   #retryMs = RETRY_MS.first;
+  /** The reader has read what there was when it began: what it reads next is new. */
+  #isCurrent = false;
   /** The attempt has ended, so its log is complete: no more records will be added. */
   #isOver = false;
   #end: EndRecord | undefined;
@@ -114,6 +120,7 @@ export class AttemptLog implements AsyncDisposable {
     try {
       this.#tail ??= logs.openTail(this.ref.buildId, this.ref.attempt, this.#head ?? 0);
       const batches = await this.#tail.next(this.#stop.signal);
+      this.#observeDelay(batches);
       for (const { firstSeq, lines } of batches) this.#push(new LogChunk(this.ref.attempt, firstSeq, lines));
       this.#retryMs = RETRY_MS.first;
       // Nothing for a while: an event may have been missed while Redis was away, so the record is checked.
@@ -124,6 +131,14 @@ export class AttemptLog implements AsyncDisposable {
       await this.#closeTail();
       await this.#pause();
     }
+  }
+
+  /** Observes how old the first new record is. */
+  #observeDelay([first, ...others]: readonly LogBatch[]): void {
+    const { metrics = NO_METRICS } = this.#deps;
+    const time = this.#isCurrent ? RECORD_TIME.exec(first?.lines[0] ?? '')?.[1] : undefined;
+    if (time !== undefined) observeMs(metrics, 'kiln_log_delivery_delay_seconds', Date.now() - Number(time));
+    this.#isCurrent ||= others.length === 0;
   }
 
   #push(chunk: LogChunk): void {

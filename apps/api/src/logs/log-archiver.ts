@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { BlobStore } from '@kiln/blobs';
 import { type LogPiece, logIndexKey, logKey } from '@kiln/contracts';
+import { type Metrics, NO_METRICS } from '@kiln/metrics';
 import type { LogBatch, LogName } from '@kiln/state';
 import pMap from 'p-map';
 import type { Logger } from 'pino';
@@ -38,11 +39,13 @@ export class LogArchiver {
   readonly #blobs: Store;
   readonly #log: Logger;
   readonly #backoff: LogBackoff;
+  readonly #metrics: Metrics;
 
-  constructor(logs: Streams, blobs: Store, log: Logger, now: () => number = Date.now) {
+  constructor(logs: Streams, blobs: Store, log: Logger, now: () => number = Date.now, metrics: Metrics = NO_METRICS) {
     this.#logs = logs;
     this.#blobs = blobs;
     this.#log = log;
+    this.#metrics = metrics;
     this.#backoff = new LogBackoff(RETRY_MS, now);
   }
 
@@ -69,9 +72,11 @@ export class LogArchiver {
       if (!claim) return 'claimed';
       await this.#archive(ref, signal);
       this.#backoff.succeeded(ref);
+      this.#metrics.count('kiln_logs_archived_total', 1);
       return 'archived';
     } catch (error) {
       if (signal.aborted) return 'failed';
+      this.#metrics.count('kiln_log_move_failures_total', 1, { what: 'log' });
       this.#log.error({ ...ref, err: error, retryMs: this.#backoff.failed(ref) }, 'archiving a log failed');
       return 'failed';
     }

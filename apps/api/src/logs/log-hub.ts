@@ -1,4 +1,5 @@
 import type { PoolEvent } from '@kiln/contracts';
+import { NO_METRICS } from '@kiln/metrics';
 import type { LogName, PoolEvents } from '@kiln/state';
 import { AttemptLog, type AttemptLogDeps } from './attempt-log.ts';
 
@@ -24,9 +25,12 @@ export class LogHub implements AsyncDisposable {
   readonly #deps: LogHubDeps;
   readonly #held = new Map<string, Held>();
   readonly #subscription: Disposable;
+  readonly #collecting: Disposable;
 
   constructor(deps: LogHubDeps) {
     this.#deps = deps;
+    const { metrics = NO_METRICS } = deps;
+    this.#collecting = metrics.collect(['kiln_log_readers'], (set) => set('kiln_log_readers', this.size));
     this.#subscription = deps.events.subscribe((event) => this.#onEvent(event));
   }
 
@@ -46,6 +50,7 @@ export class LogHub implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#subscription[Symbol.dispose]();
+    this.#collecting[Symbol.dispose]();
     const all = [...this.#held.values()];
     this.#held.clear();
     for (const { linger } of all) clearTimeout(linger);

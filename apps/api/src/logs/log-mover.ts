@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { BlobStore } from '@kiln/blobs';
 import { logPieceKey } from '@kiln/contracts';
+import { type Metrics, NO_METRICS } from '@kiln/metrics';
 import { type LogBatch, type LogName, liveBytes } from '@kiln/state';
 import pMap from 'p-map';
 import type { Logger } from 'pino';
@@ -21,6 +22,7 @@ export interface LogMoverDeps {
   readonly logs: Pick<LiveLogs, 'loud' | 'claim' | 'newestFirst' | 'pieces' | 'read' | 'movePiece'>;
   readonly blobs: Pick<BlobStore, 'put' | 'delete'>;
   readonly log: Logger;
+  readonly metrics?: Metrics | undefined;
   readonly now: () => number;
 }
 
@@ -66,13 +68,14 @@ export class LogMover {
       return moved;
     } catch (error) {
       if (signal.aborted) return false;
+      this.#deps.metrics?.count('kiln_log_move_failures_total', 1, { what: 'piece' });
       this.#deps.log.error({ ...ref, err: error, retryMs: this.#backoff.failed(ref) }, 'moving a log piece failed');
       return false;
     }
   }
 
   async #move(ref: LogName, signal: AbortSignal): Promise<boolean> {
-    const { logs, blobs, log } = this.#deps;
+    const { logs, blobs, log, metrics = NO_METRICS } = this.#deps;
     const { buildId, attempt } = ref;
     await using claim = await logs.claim(buildId, attempt);
     if (!claim) return false;
@@ -90,6 +93,7 @@ export class LogMover {
     // A stream that expired meanwhile leaves an empty piece.
     const outcome = lastSeq > last ? await logs.movePiece(ref, claim.holder, piece, taken.bytes) : 'stale';
     if (outcome === 'moved') {
+      metrics.count('kiln_log_pieces_moved_total', 1);
       log.debug({ ...ref, firstSeq: piece.firstSeq, lastSeq, sizeBytes }, 'log piece moved');
       return true;
     }

@@ -24,6 +24,7 @@ import { ApiProblem, fieldProblem, problemOf } from '../http/api-problem.ts';
 import { type BodyTime, limitBodyTime } from '../http/body-gate.ts';
 import type { RequestGate } from '../limits/request-gate.ts';
 import { API_VERSION } from '../version.ts';
+import type { RequestMetrics } from './request-metrics.ts';
 
 export interface AppDeps {
   readonly handlers: Readonly<Record<OperationId, Handler>>;
@@ -38,26 +39,29 @@ export interface AppDeps {
   readonly strangers: StrangerGate;
   readonly streams: StreamCap;
   readonly uploads: StreamCap;
+  readonly requests: RequestMetrics;
   readonly log: Logger;
   readonly now: () => number;
   readonly closing: AbortSignal;
+  /** Answers requests for the page, and passes on all others. */
+  readonly page: RequestHandler;
 }
 
 /** These revoke the caller's own credential, so the response must still be sent. */
-const REVOKES_CREDENTIAL: ReadonlySet<OperationId> = new Set(['logout', 'revokeToken']);
+const REVOKES_CREDENTIAL: ReadonlySet<OperationId> = new Set(['logout', 'revokeToken', 'createSession']);
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** The express app: the routes of the catalogue, each behind authentication, limits and the audit log. */
 export function createApp(deps: AppDeps): Express {
   const { handlers, authenticate, gate, live, trail, trustProxy, bodyTime, log, now, closing } = deps;
-  const { strangers, streams, uploads } = deps;
+  const { strangers, streams, uploads, requests } = deps;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
   app.set('trust proxy', trustProxy);
-  app.use(identify(log, now, closing));
+  app.use(identify({ log, now, closing, requests }));
   app.use((request, _response, next) => {
     limitBodyTime(request, bodyTime);
     if (request.headers.host === undefined && request.httpVersion === '1.1') {
@@ -76,6 +80,7 @@ export function createApp(deps: AppDeps): Express {
     for (const [id, route] of routes) {
       const { method, access } = route;
       app[method](path, async (request: Request, response: Response) => {
+        response.locals.route = path;
         // Before anything is written, so that a flood doesn't fill the audit log.
         const { requestId, ip } = response.locals as { requestId: string; ip: string };
         const credential = access.who === 'anyone' ? undefined : credentialOf(request);
@@ -98,6 +103,7 @@ export function createApp(deps: AppDeps): Express {
     }
     app.all(path, wrongMethod(routes.map(([, { method }]) => method.toUpperCase())));
   }
+  app.use(deps.page);
   app.use((request) => {
     throw new ApiProblem('not_found', `no route for ${request.method} ${request.path}`);
   });
@@ -106,7 +112,7 @@ export function createApp(deps: AppDeps): Express {
 }
 
 /** Answers that may stay open for a long time. */
-const LONG: ReadonlySet<OperationId> = new Set(['readLog', 'readAudit', 'getBuild']);
+const LONG: ReadonlySet<OperationId> = new Set(['readLog', 'readAudit', 'getBuild', 'followBuilds']);
 
 /** Whether a request brings a context. */
 function isUpload(id: OperationId, request: Request): boolean {
@@ -134,8 +140,13 @@ async function proven(authenticated: Promise<Principal>, entry: Entry | undefine
   }
 }
 
-/** Gives each request an id, and logs its end. Headers and bodies are not logged: they contain tokens and secrets. */
-function identify(log: Logger, now: () => number, closing: AbortSignal): RequestHandler {
+/** Gives each request an id, and logs and counts its end. Headers and bodies are not logged: they contain tokens and secrets. */
+function identify({
+  log,
+  now,
+  closing,
+  requests,
+}: Pick<AppDeps, 'log' | 'now' | 'closing' | 'requests'>): RequestHandler {
   return (request, response, next) => {
     const given = request.get('x-request-id');
     const requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
@@ -147,7 +158,9 @@ function identify(log: Logger, now: () => number, closing: AbortSignal): Request
     response.setHeader('X-Request-Id', requestId);
     response.setHeader(VERSION_HEADER, API_VERSION);
     if (closing.aborted) response.setHeader('Connection', 'close');
+    const counted = requests.begin(request, response);
     response.on('close', () => {
+      counted();
       const fields = {
         requestId,
         method: request.method,

@@ -9,10 +9,11 @@ import {
   snapshotId,
   snapshotQuery,
 } from '@kiln/contracts';
-import { ALL_TEAMS, cacheKey, domainOfKey, mayFill, type Principal, seesTeam, type Trust, teamFor } from '@kiln/domain';
+import { ALL_TEAMS, cacheKey, domainOfKey, mayFill, type Principal, type Trust } from '@kiln/domain';
 import type { HostState, HostStore, HostTasks, MeteredBlobs } from '@kiln/state';
 import { type Digest, TreePartMissing } from '@kiln/trees';
 import type { Request, Response } from 'express';
+import { askedTeam } from '../access/asked-team.ts';
 import type { Call, Handler } from '../access/call.ts';
 import type { ApiConfig } from '../config.ts';
 import { sendJson } from '../http/answer.ts';
@@ -84,7 +85,7 @@ export function snapshotHandlers(
   return {
     async listSnapshots(request, response, { principal }) {
       const { repo, team } = parsed(snapshotQuery, request.query, 'query ');
-      const own = principal.team === ALL_TEAMS ? team : teamOf(principal, team);
+      const own = principal.team === ALL_TEAMS ? team : askedTeam(principal, team);
       const all = await stored(snapshots.list(own));
       sendJson(response, 200, { snapshots: all.filter((one) => repo === undefined || one.repo === repo) });
     },
@@ -104,7 +105,7 @@ export function snapshotHandlers(
       const asked = parsed(newSnapshot, await body(request));
       const isWorker = principal.kind === 'worker';
       const owner = isWorker
-        ? { repo: asked.repo, team: teamOf(principal, asked.team), trust: asked.trust ?? 'untrusted' }
+        ? { repo: asked.repo, team: askedTeam(principal, asked.team), trust: asked.trust ?? 'untrusted' }
         : ownerOf(principal, asked);
       const { team } = owner;
       const root = asked.root as Digest;
@@ -148,7 +149,7 @@ export function snapshotHandlers(
           'cache_not_found',
           'repo',
           owner.repo,
-          `a repo of which ${asked.host === undefined ? 'a host' : asked.host} has caches; kiln hosts NAME lists them`,
+          `a repo of which ${asked.host === undefined ? 'a host' : asked.host} has caches; kiln host show NAME lists them`,
         );
       await order('save', tasks.newId(), { host, owner, response, call });
     },
@@ -184,16 +185,9 @@ export function snapshotHandlers(
       'snapshot_not_found',
       'repo',
       owner.repo,
-      'a repo that has a snapshot; kiln cache save makes one',
+      'a repo that has a snapshot; kiln snapshot create makes one',
     );
   }
-}
-
-/** The team that is named, or the caller's own. @throws ApiProblem `forbidden` */
-function teamOf(principal: Principal, asked: string | undefined): string {
-  const own = teamFor(principal, asked);
-  if (own !== undefined && seesTeam(principal, own)) return own;
-  throw fieldProblem('forbidden', 'team', JSON.stringify(asked), `${principal.team}, the team of ${principal.name}`);
 }
 
 /** Whose caches a request concerns. @throws ApiProblem `forbidden` */
@@ -203,7 +197,7 @@ function ownerOf(
 ): Owner {
   if (principal.trust === 'untrusted' && trust === 'trusted')
     throw fieldProblem('forbidden', 'trust', 'trusted', `untrusted, the trust class of ${principal.name}`);
-  return { repo, team: teamOf(principal, team), trust: trust ?? principal.trust };
+  return { repo, team: askedTeam(principal, team), trust: trust ?? principal.trust };
 }
 
 function warmest(hosts: readonly HostState[], repo: string): HostState | undefined {

@@ -6,8 +6,10 @@ import { instant } from '../http/answer.ts';
 /** The view of a task. @param host the task's host; undefined if it isn't in the pool */
 export function viewTask(task: HostTask, host: HostState | undefined): TaskView {
   const { id, order, state, createdAt, createdBy, startedAt, endedAt, progress, result, failure } = task;
-  const { type, ...rest } = order;
-  const owner = order.repo === undefined ? undefined : readCacheKey(order.repo);
+  const { type, ...all } = order;
+  // The files of an evaluation are as large as its result.
+  const { bake: _, ...rest } = 'bake' in all ? all : { ...all, bake: undefined };
+  const owner = 'repo' in order && order.repo !== undefined ? readCacheKey(order.repo) : undefined;
   const team = teamOfTask(order);
   return {
     ...{ id, host: task.host, type, order: rest, state },

@@ -5,7 +5,7 @@ import { delivery, SECRET } from '@kiln/forges/testing';
 import { treeOf } from '@kiln/trees/testing';
 import { tarOf } from './pack.ts';
 import { partsRequest, sendParts } from './send-parts.ts';
-import type { TestApi } from './test-api.ts';
+import { type TestApi, TOKEN } from './test-api.ts';
 
 /** Settings for APIs that workers can join. */
 export const JOIN = { tokens: ['the-join-token'], redisUrl: 'redis://r', namespace: 'n', secretKey: 'k' };
@@ -91,6 +91,8 @@ export class RouteRequests {
         return { path, init: json({ repo: 'app', team: 'web', root: `sha256:${'0'.repeat(64)}` }) };
       case 'saveCaches':
         return { path, init: json({ repo: 'cold', team: 'web' }) };
+      case 'evaluateBake':
+        return { path, init: json({ team: 'web', bake: { files: {} } }) };
       case 'seedCaches':
         return { path, init: json({ repo: 'app', team: 'web', host: 'none' }) };
       case 'changeHost':
@@ -117,6 +119,10 @@ export class RouteRequests {
         return { path: `${path}?team=web&name=${await this.#secret()}` };
       case 'createToken':
         return { path, init: json({ name: 'new', team: 'web', scopes: ['builds:read'] }) };
+      case 'createSession': {
+        const { body, headers } = json({ token: TOKEN });
+        return { path, init: { body, headers: { ...headers, origin: this.#api.api.url } } as RequestInit };
+      }
       case 'createSchedule':
         return { path, init: json(this.#schedule()) };
       case 'readSchedule':

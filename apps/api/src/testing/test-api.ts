@@ -6,6 +6,7 @@ import { Writable } from 'node:stream';
 import { FsBlobStore, TreeStore } from '@kiln/blobs';
 import type { BuildRequestInput, BuildView, LogRecord } from '@kiln/contracts';
 import { formatToken, TOKEN_BYTES } from '@kiln/domain';
+import type { OpenMetrics } from '@kiln/metrics';
 import { type AllowedHosts, NO_ALLOWED_HOSTS, OutgoingGuard, type Resolve } from '@kiln/runtime';
 import { Leadership, type NewToken, openState, pendingBuild, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
@@ -57,6 +58,7 @@ export class TestApi implements AsyncDisposable {
       namespace?: string;
       secretKey?: Buffer | readonly Buffer[];
       now?: () => number;
+      metrics?: OpenMetrics;
       resolve?: Resolve;
       /** Addresses of this machine that Kiln may contact on users' behalf. Default: none. */
       allowed?: AllowedHosts;
@@ -90,7 +92,11 @@ export class TestApi implements AsyncDisposable {
     const api = stack.adopt(
       await startApi(
         { ...API_DEFAULTS, port: 0, tokens: ['another', TOKEN], closeTimeoutMs: 1_000, logLingerMs: 0, ...config },
-        { ...state, outgoing, blobs, log: pino({ level: 'debug' }, sink), ...(given.now && { now: given.now }) },
+        {
+          ...{ ...state, outgoing, blobs, log: pino({ level: 'debug' }, sink) },
+          ...(given.now && { now: given.now }),
+          ...(given.metrics && { metrics: given.metrics }),
+        },
       ),
       (running) => running.close(),
     );

@@ -33,15 +33,15 @@ const SWEEPS = 12;
  * recounting storage, sweeping trees, resealing secrets, deleting unused caches in registries. Disposing of the result stops it.
  */
 export function startUpkeep(config: ApiConfig, deps: MeteredDeps, archive: ArchivedLogs): AsyncDisposable {
-  const { history, logs, blobs, events, storage, log, now = Date.now } = deps;
+  const { history, logs, blobs, events, storage, log, metrics, now = Date.now } = deps;
   const stack = new AsyncDisposableStack();
-  const archiver = new LogArchiver(logs, blobs, log, now);
+  const archiver = new LogArchiver(logs, blobs, log, now, metrics);
   // A log that ends while its last piece is being moved is released in a moment.
   const archiveEvery = (done?: { claimed: number }) =>
     done && done.claimed > 0 ? CLAIMED_LOG_MS : config.archiveIntervalMs;
   const archiving = stack.use(repeat('archive', archiveEvery, (signal) => archiver.round(signal), log));
-  const memory = stack.use(new MemoryWatch(config, deps.memory, log));
-  const mover = new LogMover({ logs, blobs, log, now });
+  const memory = stack.use(new MemoryWatch(config, deps.memory, log, metrics));
+  const mover = new LogMover({ logs, blobs, log, metrics, now });
   const move = (signal: AbortSignal) => mover.round(memory.pieceBytes, signal);
   stack.use(repeat('log pieces', config.logMoveIntervalMs, move, log));
   stack.use(

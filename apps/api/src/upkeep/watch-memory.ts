@@ -1,4 +1,5 @@
 import type { MemoryLevel } from '@kiln/domain';
+import { type Metrics, NO_METRICS } from '@kiln/metrics';
 import type { LiveLogSettings, Memory, MemoryState } from '@kiln/state';
 import type { Logger } from 'pino';
 import type { ApiConfig } from '../config.ts';
@@ -15,16 +16,20 @@ export function liveLogSettings({ liveLogBytes, liveLogsBytes }: ApiConfig): Liv
 /** Checks Redis' memory periodically, so that new builds are refused before Redis is full. */
 export class MemoryWatch implements AsyncDisposable {
   readonly #work: AsyncDisposable;
+  readonly #collecting: Disposable;
+  #last: MemoryState | undefined;
   #pieceBytes: number;
 
-  constructor(config: ApiConfig, memory: Pick<Memory, 'note'>, log: Logger) {
+  constructor(config: ApiConfig, memory: Pick<Memory, 'note'>, log: Logger, metrics: Metrics = NO_METRICS) {
     const settings = liveLogSettings(config);
     this.#pieceBytes = pieceBytes({ ...settings, allBytes: Number.POSITIVE_INFINITY, count: 0 });
     const look = async () => {
       const { state, before } = await memory.note(settings);
       this.#pieceBytes = pieceBytes(state.logs);
+      this.#last = state;
       if (state.level !== before) report(log, state, before);
     };
+    this.#collecting = collectMemory(metrics, () => this.#last);
     this.#work = repeat('memory', config.memoryIntervalMs, look, log);
   }
 
@@ -34,8 +39,32 @@ export class MemoryWatch implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#collecting[Symbol.dispose]();
     await this.#work[Symbol.asyncDispose]();
   }
+}
+
+const LEVELS = { ok: 0, full: 1, critical: 2 } as const satisfies Record<MemoryLevel, number>;
+
+function collectMemory(metrics: Metrics, last: () => MemoryState | undefined): Disposable {
+  return metrics.collect(
+    [
+      'kiln_redis_memory_used_bytes',
+      'kiln_redis_memory_max_bytes',
+      'kiln_redis_memory_level',
+      'kiln_live_log_bytes',
+      'kiln_live_log_writers_waiting',
+    ],
+    (set) => {
+      const state = last();
+      if (!state) return;
+      set('kiln_redis_memory_used_bytes', state.usedBytes);
+      set('kiln_redis_memory_max_bytes', state.limitBytes ?? 0);
+      set('kiln_redis_memory_level', LEVELS[state.level]);
+      set('kiln_live_log_bytes', state.logs.bytes);
+      set('kiln_live_log_writers_waiting', state.logs.waiting);
+    },
+  );
 }
 
 /** A quarter of one log's limit, or half of its share of the total limit if there are too many logs for that. */

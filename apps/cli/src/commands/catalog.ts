@@ -21,6 +21,7 @@ export const CATALOG: readonly CommandSection[] = [
       build: { summary: SUMMARIES.build, load: async () => (await import('./build/build.ts')).buildCommand },
       bake: { summary: SUMMARIES.bake, load: async () => (await import('./bake/bake.ts')).bakeCommand },
       compose: { summary: SUMMARIES.compose, load: async () => (await import('./bake/compose.ts')).composeCommand },
+      builds: { summary: SUMMARIES.builds, load: async () => (await import('./build/builds-group.ts')).buildsCommand },
       ps: { summary: SUMMARIES.ps, load: async () => (await import('./build/ps.ts')).psCommand },
       logs: { summary: SUMMARIES.logs, load: async () => (await import('./build/logs.ts')).logsCommand },
       why: { summary: SUMMARIES.why, load: async () => (await import('./build/why.ts')).whyCommand },
@@ -28,6 +29,7 @@ export const CATALOG: readonly CommandSection[] = [
         summary: SUMMARIES['why-slow'],
         load: async () => (await import('./build/why-slow.ts')).whySlowCommand,
       },
+      open: { summary: SUMMARIES.open, load: async () => (await import('./open.ts')).openCommand },
       cancel: { summary: SUMMARIES.cancel, load: async () => (await import('./build/cancel.ts')).cancelCommand },
       retry: { summary: SUMMARIES.retry, load: async () => (await import('./build/retry.ts')).retryCommand },
       schedule: {
@@ -41,9 +43,18 @@ export const CATALOG: readonly CommandSection[] = [
     commands: {
       up: { summary: SUMMARIES.up, load: async () => (await import('./pool/up.ts')).upCommand },
       worker: { summary: SUMMARIES.worker, load: async () => (await import('./pool/worker.ts')).workerCommand },
-      hosts: { summary: SUMMARIES.hosts, load: async () => (await import('./host/hosts.ts')).hostsCommand },
+      top: { summary: SUMMARIES.top, load: async () => (await import('./top/top.ts')).topCommand },
       host: { summary: SUMMARIES.host, load: async () => (await import('./host/group.ts')).hostCommand },
+      doctor: { summary: SUMMARIES.doctor, load: async () => (await import('./doctor/doctor.ts')).doctorCommand },
       cache: { summary: SUMMARIES.cache, load: async () => (await import('./cache/group.ts')).cacheCommand },
+      'cache-mode': {
+        summary: SUMMARIES['cache-mode'],
+        load: async () => (await import('./cache/mode-group.ts')).cacheModeCommand,
+      },
+      snapshot: {
+        summary: SUMMARIES.snapshot,
+        load: async () => (await import('./cache/snapshot-group.ts')).snapshotCommand,
+      },
     },
   },
   {
@@ -54,13 +65,9 @@ export const CATALOG: readonly CommandSection[] = [
         summary: SUMMARIES.connection,
         load: async () => (await import('./connection/group.ts')).connectionCommand,
       },
-      deliveries: {
-        summary: SUMMARIES.deliveries,
-        load: async () => (await import('./delivery/deliveries.ts')).deliveriesCommand,
-      },
       delivery: {
         summary: SUMMARIES.delivery,
-        load: async () => (await import('./delivery/delivery.ts')).deliveryCommand,
+        load: async () => (await import('./delivery/group.ts')).deliveryCommand,
       },
       hook: { summary: SUMMARIES.hook, load: async () => (await import('./hook/group.ts')).hookCommand },
     },
@@ -82,9 +89,12 @@ export const CATALOG: readonly CommandSection[] = [
   {
     title: 'Access',
     commands: {
+      login: { summary: SUMMARIES.login, load: async () => (await import('./login/login.ts')).loginCommand },
+      logout: { summary: SUMMARIES.logout, load: async () => (await import('./login/login.ts')).logoutCommand },
+      context: { summary: SUMMARIES.context, load: async () => (await import('./context/group.ts')).contextCommand },
       whoami: { summary: SUMMARIES.whoami, load: async () => (await import('./token/whoami.ts')).whoamiCommand },
       token: { summary: SUMMARIES.token, load: async () => (await import('./token/group.ts')).tokenCommand },
-      limits: { summary: SUMMARIES.limits, load: async () => (await import('./limits/group.ts')).limitsCommand },
+      limit: { summary: SUMMARIES.limit, load: async () => (await import('./limits/group.ts')).limitCommand },
       audit: { summary: SUMMARIES.audit, load: async () => (await import('./audit/audit.ts')).auditCommand },
     },
   },

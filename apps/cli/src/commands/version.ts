@@ -2,10 +2,10 @@ import type { KilnClient } from '@kiln/client';
 import { fitsServer } from '@kiln/domain';
 import { CLI_VERSION } from '../cli-version.ts';
 import { defineCommand, HELP_FLAG } from '../framework/command.ts';
+import { printJson } from '../framework/print.ts';
 import { UsageError } from '../io/errors.ts';
 import { EXIT } from '../io/exit-codes.ts';
 import type { Io } from '../io/output.ts';
-import { printJson } from '../io/print.ts';
 import { CONNECTION_FLAGS, CONNECTION_SECTION, findServer, NoServer, type Server } from '../server/find-server.ts';
 import { SUMMARIES } from './summaries.ts';
 

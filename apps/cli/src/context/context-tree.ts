@@ -47,6 +47,7 @@ export interface Packed {
   readonly files: number;
   /** Of all files immediately in the directory. */
   readonly sizeBytes: number;
+  readonly hasLinks: boolean;
   /** Whether there are objects for the entries, which may have changed since. */
   readonly isOpened: boolean;
   fileNames(): Iterable<ByteString>;
@@ -77,6 +78,13 @@ export function fileNamesIn(directory: ContextDirectory): Iterable<ByteString> {
   const { packed } = directory;
   if (packed && !packed.isOpened) return packed.fileNames();
   return directory.children.filter((child) => child.type === 'file').map(({ name }) => name);
+}
+
+/** Returns the directories and links in a directory, in the order of a walk, likewise. */
+export function notFilesIn(directory: ContextDirectory): readonly (ContextDirectory | ContextLink)[] {
+  const { packed } = directory;
+  if (packed && !packed.hasLinks) return packed.directories;
+  return directory.children.filter((child) => child.type !== 'file');
 }
 
 /** Calls `visit` with every file of a tree and its path in the context, in the order of a walk. */

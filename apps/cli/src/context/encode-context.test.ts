@@ -1,4 +1,4 @@
-import { utimes } from 'node:fs/promises';
+import { lutimes, symlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { byteString, readParts, type TreePart, writeParts } from '@kiln/trees';
 import { expect, it } from 'vitest';
@@ -91,20 +91,30 @@ it('names the file whose name is too long for a tree', async () => {
   );
 });
 
+it('writes the times of directories and links only, if a host keeps those of files', async () => {
+  await using dir = await TempDir.with({ Dockerfile: '', 'a/b/c': '', 'a.b': '', 'd/e': '' });
+  await symlink('x', join(dir.path, 'a/z'));
+  const paths = ['a', 'a/b', 'a/z', 'd'];
+  for (const [i, path] of paths.entries()) await lutimes(join(dir.path, path), i + 1, i + 1);
+  const { bytes } = timesOf((await read(dir)).tree, 'directories');
+  expect(paths.map((_, i) => bytes.readBigInt64BE(8 * i))).toEqual(paths.map((_, i) => BigInt(i + 1) * 1_000_000_000n));
+  expect(bytes).toHaveLength(8 * paths.length);
+});
+
 it('writes the time of each entry in ns, directories before their contents', async () => {
   await using dir = await TempDir.with({ Dockerfile: '', 'a/b': '', 'a.b': '' });
   const { tree } = await read(dir);
   const [dockerfile, a, ab] = tree.children;
   const nested = a?.type === 'directory' ? a.children[0] : undefined;
-  const { bytes } = timesOf(tree);
+  const { bytes } = timesOf(tree, 'all');
   const timeOf = (node: typeof nested) => (node?.type === 'file' ? node.state.mtimeNs : node?.mtimeNs);
   expect([0, 8, 16, 24].map((at) => bytes.readBigInt64BE(at))).toEqual([dockerfile, a, nested, ab].map(timeOf));
   expect(timeOf(nested)).toBeGreaterThan(1_600_000_000_000_000_000n);
   await utimes(join(dir.path, 'Dockerfile'), new Date(-1_500), new Date(-1_500));
-  expect(timesOf((await read(dir)).tree).bytes.readBigInt64BE(0)).toBe(-1_500_000_000n);
+  expect(timesOf((await read(dir)).tree, 'all').bytes.readBigInt64BE(0)).toBe(-1_500_000_000n);
   const far = {
     ...dockerfileNode(Buffer.from('x')),
     state: { ...dockerfileNode(Buffer.from('x')).state, mtimeNs: 10n ** 20n },
   };
-  expect(timesOf({ ...tree, children: [far] }).bytes.toString('hex')).toBe('7fffffffffffffff');
+  expect(timesOf({ ...tree, children: [far] }, 'all').bytes.toString('hex')).toBe('7fffffffffffffff');
 });

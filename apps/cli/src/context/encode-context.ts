@@ -1,3 +1,4 @@
+import type { TimedEntries } from '@kiln/contracts';
 import {
   type Digest,
   type DirectoryObject,
@@ -8,7 +9,7 @@ import {
   TreeFault,
 } from '@kiln/trees';
 import { UsageError } from '../io/errors.ts';
-import { type ContextDirectory, type ContextNode, directoriesIn } from './context-tree.ts';
+import { type ContextDirectory, type ContextNode, directoriesIn, notFilesIn } from './context-tree.ts';
 import { ContextChanged } from './read-errors.ts';
 
 /** A directory object, and the directory that it describes, wholly or in part. */
@@ -161,10 +162,13 @@ const LATEST = 2n ** 63n - 1n;
  * Returns the file that says when each entry was last modified: ns since the epoch, 8 bytes each, big-endian and signed, of each directory
  * before its contents, which are in the order of their names' bytes. Times after the year 2262 become the last that there is room for.
  */
-export function timesOf(root: ContextDirectory): { readonly digest: Digest; readonly bytes: Buffer } {
+export function timesOf(
+  root: ContextDirectory,
+  which: TimedEntries,
+): { readonly digest: Digest; readonly bytes: Buffer } {
   const times: bigint[] = [];
-  const visit = ({ children }: ContextDirectory): void => {
-    for (const child of children) {
+  const visit = (directory: ContextDirectory): void => {
+    for (const child of which === 'all' ? directory.children : notFilesIn(directory)) {
       times.push(child.type === 'file' ? child.state.mtimeNs : child.mtimeNs);
       if (child.type === 'directory') visit(child);
     }

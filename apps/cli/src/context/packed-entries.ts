@@ -17,7 +17,8 @@ const FIRST_BYTES = 4 * 1024;
 /** The year 2262: what a field of 64 bits keeps of a later time, in ns, is another time, centuries away. */
 const LATEST = 2n ** 63n - 1n;
 
-export interface PackedEntriesOptions extends Pick<Packed, 'bytes' | 'directories' | 'files' | 'sizeBytes'> {
+export interface PackedEntriesOptions
+  extends Pick<Packed, 'bytes' | 'directories' | 'files' | 'sizeBytes' | 'hasLinks'> {
   /** Where the directory is. */
   readonly system: SystemPath;
   /** Of files and links with a time for which there is no room, by name. */
@@ -33,15 +34,17 @@ export class PackedEntries implements Packed {
   readonly directories: readonly ContextDirectory[];
   readonly files: number;
   readonly sizeBytes: number;
+  readonly hasLinks: boolean;
   readonly #system: SystemPath;
   readonly #late: ReadonlyMap<ByteString, BigIntStats>;
   #children: readonly ContextNode[] | undefined;
 
-  constructor({ bytes, directories, files, sizeBytes, system, late }: PackedEntriesOptions) {
+  constructor({ bytes, directories, files, sizeBytes, hasLinks, system, late }: PackedEntriesOptions) {
     this.bytes = bytes;
     this.directories = directories;
     this.files = files;
     this.sizeBytes = sizeBytes;
+    this.hasLinks = hasLinks;
     this.#system = system;
     this.#late = late;
   }
@@ -117,6 +120,7 @@ export class PackedWriter {
   #at = 0;
   #files = 0;
   #sizeBytes = 0;
+  #hasLinks = false;
   #directories: ContextDirectory[] = [];
   #late = new Map<ByteString, BigIntStats>();
 
@@ -132,7 +136,8 @@ export class PackedWriter {
   /** Ends a directory that is at `system`, and begins with the next one. */
   end(system: SystemPath): PackedEntries {
     const [directories, files, sizeBytes, late] = [this.#directories, this.#files, this.#sizeBytes, this.#late];
-    const packed = new PackedEntries({ bytes: Buffer.from(this.bytes), directories, files, sizeBytes, system, late });
+    const [bytes, hasLinks] = [Buffer.from(this.bytes), this.#hasLinks];
+    const packed = new PackedEntries({ bytes, directories, files, sizeBytes, hasLinks, system, late });
     this.clear();
     return packed;
   }
@@ -141,6 +146,7 @@ export class PackedWriter {
     this.#at = 0;
     this.#files = 0;
     this.#sizeBytes = 0;
+    this.#hasLinks = false;
     this.#directories = [];
     if (this.#late.size > 0) this.#late = new Map();
   }
@@ -162,6 +168,7 @@ export class PackedWriter {
   }
 
   addLink(name: ByteString, target: ByteString, stats: Pick<BigIntStats, 'mtimeNs'>): void {
+    this.#hasLinks = true;
     if (stats.mtimeNs > LATEST) this.#late.set(name, stats as BigIntStats);
     this.#head(SYMLINK, 0, name, target);
     this.#view.setBigInt64(this.#at, stats.mtimeNs);

@@ -12,7 +12,7 @@ const list = async (dir: TempDir) => (await readLocalContext({ cwd: dir.path, pa
 
 async function optionsFor(dir: TempDir, home?: TempDir) {
   const cache = await DigestCache.open({ home: home?.path, root: dir.path, nowMs: Date.now() });
-  return { tree: await list(dir), listAgain: () => list(dir), cache, withTimes: false };
+  return { tree: await list(dir), listAgain: () => list(dir), cache, times: undefined };
 }
 
 it('reads a context again that changed before it was sent, and sends it as it is then', async () => {

@@ -1,3 +1,4 @@
+import type { TimedEntries } from '@kiln/contracts';
 import type { Digest } from '@kiln/trees';
 import { UsageError } from '../io/errors.ts';
 import { endOfStage } from '../io/stages.ts';
@@ -11,10 +12,12 @@ import type { OtherFile } from './sending/context-parts.ts';
 
 /** A context that was read and can be sent. */
 export interface ReadContext extends EncodedContext {
-  /** Digest of the file of its times, if that was asked for. */
+  /** Digest of the file of its times, if that was asked for and there are any. */
   readonly times: Digest | undefined;
   /** Files to send that aren't part of the tree. */
   readonly others: readonly OtherFile[];
+  /** Whether an earlier build of the context sent other ones instead, so that the server probably has the tree, but not these. */
+  readonly areOthersNew: boolean;
 }
 
 export interface StableContextOptions extends Pick<HashFilesOptions, 'signal' | 'onProgress'> {
@@ -22,8 +25,8 @@ export interface StableContextOptions extends Pick<HashFilesOptions, 'signal' | 
   /** Lists the context again. */
   readonly listAgain: () => Promise<ContextDirectory>;
   readonly cache: DigestCache;
-  /** Whether the times of the entries are sent too. */
-  readonly withTimes: boolean;
+  /** Which times are sent too; undefined for none. */
+  readonly times: TimedEntries | undefined;
 }
 
 const TRIES = 3;
@@ -38,20 +41,22 @@ export async function withStableContext<T>(
   options: StableContextOptions,
   use: (context: ReadContext) => Promise<T>,
 ): Promise<T> {
-  const { cache, listAgain, withTimes } = options;
+  const { cache, listAgain } = options;
   let { tree } = options;
   for (let tries = 1; ; tries += 1) {
     try {
       await hashContext(tree, cache, options);
       endOfStage('digests');
-      const times = withTimes ? timesOf(tree) : undefined;
+      const file = options.times && timesOf(tree, options.times);
+      const times = file && file.bytes.length > 0 ? file : undefined;
       const encoded = encodeContext(tree, {
         putDirectory: (directory, digest) => cache.putDirectory(directory, digest),
         forgetDirectories: () => cache.forgetDirectories(),
         hashFilesOf: (directory) => hashDirectories([directory], cache, options),
       });
       endOfStage('encoding');
-      const using = use({ ...encoded, times: times?.digest, others: times ? [times] : [] });
+      const areOthersNew = times !== undefined && cache.noteTimes(times.digest);
+      const using = use({ ...encoded, times: times?.digest, others: times ? [times] : [], areOthersNew });
       return await saveBeside(using, () => cache.save(tree));
     } catch (error) {
       // Files that were read needn't be read again.

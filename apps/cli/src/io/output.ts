@@ -82,6 +82,8 @@ export interface Io {
     readonly isTTY?: boolean | undefined;
     /** Only on a terminal: delivers every key immediately, without echo. */
     setRawMode?(isRaw: boolean): unknown;
+    /** Lets the process end although input is still being read. */
+    unref?(): unknown;
   };
   /** Milliseconds since the epoch. */
   readonly now: () => number;

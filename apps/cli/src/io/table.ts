@@ -12,17 +12,29 @@ export interface Column<T> {
   /** Columns with this number are dropped if the terminal is too narrow, the highest first. Absent: always shown. */
   readonly dispensable?: number;
   readonly align?: 'right';
+  /** Shown only with `-o wide`. */
+  readonly isWide?: boolean;
 }
 
 const GAP = 2;
 
-/** Renders aligned columns with a heading. Fits the width of a terminal; in a pipe or file, nothing is truncated or dropped. */
-export function renderTable<T>(given: readonly Column<T>[], rows: readonly T[], channel: Channel): string {
-  const columns = given.map((column) => ({ ...column, text: (row: T) => safeName(column.text(row)) }));
+/** Renders aligned columns with a heading. Fits the width of a terminal; in a pipe or file, or if `isWide`, nothing is truncated or dropped. */
+export function renderTable<T>(
+  given: readonly Column<T>[],
+  rows: readonly T[],
+  channel: Channel,
+  { isWide = false }: { readonly isWide?: boolean } = {},
+): string {
+  const wanted = given.filter((column) => isWide || !column.isWide);
+  const columns = wanted.map((column) => ({ ...column, text: (row: T) => safeName(column.text(row)) }));
   const natural = columns.map(({ title, text }) =>
     Math.max(title.length, ...rows.map((row) => stringWidth(text(row)))),
   );
-  const { shown, widths } = layout(columns, natural, channel.isTerminal ? channel.columns : Number.POSITIVE_INFINITY);
+  const { shown, widths } = layout(
+    columns,
+    natural,
+    channel.isTerminal && !isWide ? channel.columns : Number.POSITIVE_INFINITY,
+  );
   const line = (cells: readonly string[]) => `${cells.join(' '.repeat(GAP)).trimEnd()}\n`;
   const heading = shown.map((column, i) => channel.style('dim', pad(column.title, widths[i] ?? 0, column.align)));
   const body = rows.map((row) =>

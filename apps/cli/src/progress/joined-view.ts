@@ -30,7 +30,8 @@ export class JoinedView {
       reading: (readBytes, totalBytes) => view.reading(readBytes, totalBytes),
       uploading: (sentBytes, totalBytes) => view.uploading(sentBytes, totalBytes),
       uploaded: (summary) => view.uploaded(`${name}: ${summary}`),
-      waiting: (reason) => view.waiting(`${name}: ${reason}`),
+      waiting: (reason, queue) => view.waiting(`${name}: ${reason}`, queue),
+      ...(view.placed && { placed: (text: string) => view.placed?.(`${name} ${text}`) }),
       canceling: () => view.canceling(),
       close: () => {},
       record: (record) => {

@@ -5,7 +5,7 @@ import { fit } from '../io/terminal-text.ts';
 import { finishedLine, lineColumns, liveFrame } from './live-frame.ts';
 import { LiveRegion } from './live-region.ts';
 import { ProgressModel, type Step } from './model.ts';
-import { CANCELING, type ProgressView } from './view.ts';
+import { CANCELING, type ProgressView, waitingText } from './view.ts';
 
 /** 20 frames a second. */
 const FRAME_MS = 50;
@@ -31,6 +31,8 @@ export class LiveView implements ProgressView {
   #printed: Printed = new Map();
   #above: string[] = [];
   #status = '';
+  /** On which host the attempt runs, and why. */
+  #placed = '';
   #transfer: ContextTransfer | undefined;
   /** The host's clock minus ours, ms. Kept at the greatest value seen, which has the least delay in it. */
   #clockSkew: number | undefined;
@@ -77,14 +79,20 @@ export class LiveView implements ProgressView {
     this.#above.push(` => ${summary}${took}`);
   }
 
-  waiting(reason: string): void {
-    if (this.#status !== CANCELING) this.#status = `waiting: ${reason}`;
+  waiting(reason: string, queue = ''): void {
+    if (this.#status !== CANCELING) this.#status = waitingText(reason, queue);
+  }
+
+  placed(text: string): void {
+    this.#placed = text;
   }
 
   record(record: IdentifiedLogRecord): void {
     const skew = record.t - this.#now();
     this.#clockSkew = Math.max(this.#clockSkew ?? skew, skew);
     this.#model.apply(record);
+    // It waits no more.
+    if (record.type === 'step' && this.#status.startsWith('waiting: ')) this.#status = '';
     switch (record.type) {
       case 'step':
         if (record.state !== 'pending' && record.state !== 'started') this.#finish(record.step);
@@ -102,6 +110,7 @@ export class LiveView implements ProgressView {
         if (this.#ended) return;
         this.say(`attempt lost (${record.failure?.message ?? 'host lost'}); the build returns to the queue`);
         this.#printed = new Map();
+        this.#placed = '';
         this.#status = 'queued again';
     }
   }
@@ -142,7 +151,7 @@ export class LiveView implements ProgressView {
         finishedSteps: this.#printed.size,
         knownSteps: steps.length,
         elapsedMs: this.#now() - this.#startedAt,
-        status: this.#transfer ? this.#transferStatus(this.#transfer) : this.#status,
+        status: this.#transfer ? this.#transferStatus(this.#transfer) : this.#status || this.#placed,
         hostNow,
       },
       this.#channel,

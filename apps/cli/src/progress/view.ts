@@ -11,8 +11,10 @@ export interface ProgressView {
   uploading(sentBytes: number, totalBytes: number | undefined): void;
   /** Ends what `reading` and `uploading` show, and says what the context was and what of it was sent. */
   uploaded(summary: string): void;
-  /** Shows why the build waits for a host. */
-  waiting(reason: string): void;
+  /** Shows why the build waits for a host. `queue`: its place in the queue and expected start; shown if not empty, and no reason to show the same reason again. */
+  waiting(reason: string, queue?: string): void;
+  /** Shows on which host the build runs, and why. Views without it don't show that. */
+  placed?(text: string): void;
   record(record: IdentifiedLogRecord): void;
   /** Shows that a cancel was requested. */
   canceling(): void;
@@ -43,10 +45,10 @@ export class PlainView implements ProgressView {
     this.say(summary);
   }
 
-  waiting(reason: string): void {
+  waiting(reason: string, queue = ''): void {
     if (reason === this.#waiting) return;
     this.#waiting = reason;
-    this.say(`waiting: ${reason}`);
+    this.say(waitingText(reason, queue));
   }
 
   record(record: IdentifiedLogRecord): void {
@@ -60,6 +62,11 @@ export class PlainView implements ProgressView {
   }
 
   close(): void {}
+}
+
+/** `waiting: 3rd in the queue, starts in about 40s: every host that fits is full`. */
+export function waitingText(reason: string, queue: string): string {
+  return `waiting: ${queue === '' ? '' : `${queue}: `}${reason}`;
 }
 
 /** Removes why a step or the build failed: that is shown once, at the very end, with the output of the failed step. */
@@ -89,8 +96,8 @@ export class QuietView implements ProgressView {
   uploaded(): void {}
 
   /** Says once why the build waits, if that takes long: silence for minutes looks like a hang. */
-  waiting(reason: string): void {
-    if (++this.#waits === QUIET_WAITS) this.say(`waiting: ${reason}`);
+  waiting(reason: string, queue = ''): void {
+    if (++this.#waits === QUIET_WAITS) this.say(waitingText(reason, queue));
   }
 
   record(): void {}

@@ -64,8 +64,8 @@ describe('KILN_OIDC=github', () => {
     expect([asked.length, kiln.seen.length]).toEqual([1, 3]);
     answer = (response) => response.end(JSON.stringify({ value: idToken(20) }));
     kiln.seen.length = 0;
-    await run('hosts');
-    await run('hosts');
+    await run('host ls');
+    await run('host ls');
     expect(asked).toHaveLength(3);
   });
 

@@ -9,7 +9,8 @@ import {
 import type { FlagTable } from '../framework/flags.ts';
 import { CONNECTION_FLAGS, CONNECTION_SECTION, findServer } from './find-server.ts';
 
-const JSON_FLAG = { json: { kind: 'bool', help: 'Print JSON' } } as const satisfies FlagTable;
+/** The flag of every command that prints something. */
+export const JSON_FLAG = { json: { kind: 'bool', help: 'Print JSON' } } as const satisfies FlagTable;
 
 type ClientFlags<T extends FlagTable> = T & typeof JSON_FLAG & typeof CONNECTION_FLAGS;
 

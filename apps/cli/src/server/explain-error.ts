@@ -29,16 +29,16 @@ function explainProblem({ problem }: KilnProblem): string {
 }
 
 const HINTS: Readonly<Partial<Record<KilnProblem['problem']['code'], string>>> = {
-  unauthorized: 'Set KILN_TOKEN (or --token) to a valid token of this Kiln.',
+  unauthorized: 'Log in with `kiln login`, or set KILN_TOKEN (or --token) to a valid token of this Kiln.',
   token_not_found: '`kiln token ls` lists all.',
   secret_not_found: '`kiln secret ls` lists all.',
   connection_not_found: '`kiln connection ls` lists all.',
-  delivery_not_found: '`kiln deliveries` lists all.',
+  delivery_not_found: '`kiln delivery ls` lists all.',
   webhook_not_found: '`kiln hook ls` lists all.',
-  host_not_found: '`kiln hosts` lists all.',
+  host_not_found: '`kiln host ls` lists all.',
   schedule_not_found: '`kiln schedule ls` lists all.',
-  queue_full: '`kiln ps` lists queued builds; `kiln limits` shows the limits.',
-  too_many_requests: '`kiln limits` shows the limits.',
+  queue_full: '`kiln ps` lists queued builds; `kiln limit show` shows the limits.',
+  too_many_requests: '`kiln limit show` shows the limits.',
   store_full: '`/readyz` shows how full Redis is. Running builds continue, and free memory when they end.',
   unavailable: 'Kiln is running, but cannot serve requests right now. Try again in a moment.',
 };

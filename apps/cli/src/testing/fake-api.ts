@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
@@ -64,10 +65,19 @@ export class FakeApi implements AsyncDisposable {
   build: BuildView = fakeBuild();
   builds: BuildView[] = [];
   hosts: unknown[] = [];
+  checks: unknown[] = [];
+  /** The answer to readiness probes. */
+  readiness: readonly [status: number, text: string] = [200, 'ready\n'];
   hostLosses: unknown[] = [];
   placement: PlacementInfoView['decisions'] = [];
   whySlow: Omit<WhySlowView, 'build'> = {};
   artifact: Buffer = Buffer.alloc(0);
+  /** Whether it has a login by the browser. */
+  hasLogin = false;
+  /** The codes of the logins by `kiln login` that somebody has approved. Their tokens are valid. */
+  readonly approved = new Set<string>();
+  /** When the identity of `whoami` expires. */
+  expiresAt: string | undefined;
   trees = new PartStore();
   token = 'test-token';
   /** Undefined: as a server that doesn't tell its version. */
@@ -162,17 +172,29 @@ export class FakeApi implements AsyncDisposable {
       if (this.version === undefined) return problem(res, 404, 'not_found', 'no such path');
       return json(res, 200, { version: this.version });
     }
+    if (pathname === '/readyz') return void res.writeHead(this.readiness[0]).end(this.readiness[1]);
     const refusal = this.refusals.get(`${seen.method} ${pathname}`)?.shift();
     if (refusal) return problem(res, refusal.status, refusal.code, refusal.detail, refusal.errors);
-    if (req.headers.authorization !== `Bearer ${this.token}`) {
+    if (pathname === '/auth/cli/state') {
+      if (!this.hasLogin) return problem(res, 404, 'not_found', 'login is not available');
+      const code = searchParams.get('code') ?? '';
+      return json(res, 200, { approved: this.approved.has(code), page: `${this.url}/auth/cli` });
+    }
+    if (!this.#admits(req.headers.authorization)) {
       return problem(res, 401, 'unauthorized', 'the token is not one that this Kiln knows');
     }
+    if (pathname === '/auth/logout') {
+      this.approved.delete(codeOf(req.headers.authorization));
+      return void res.writeHead(204).end();
+    }
+    if (pathname === '/v1/whoami') return json(res, 200, this.#whoami());
     const [, , kind, id, action] = pathname.split('/');
     if (kind === 'hosts' && id !== undefined) {
       const host = this.hosts.find((known) => (known as { name: string }).name === id);
       return host ? json(res, 200, host) : problem(res, 404, 'host_not_found', `no host ${id}`);
     }
     if (kind === 'hosts') return json(res, 200, { hosts: this.hosts });
+    if (kind === 'checks') return json(res, 200, { checks: this.checks });
     if (kind === 'host-losses') return json(res, 200, { hosts: this.hostLosses });
     if (kind === 'trees') return json(res, 200, await this.#storeTrees(seen, id === 'missing'));
     if (kind !== 'builds') return problem(res, 404, 'not_found', 'no such path');
@@ -204,6 +226,15 @@ export class FakeApi implements AsyncDisposable {
     if (action === 'logs') return this.#stream(req, res);
     if (Number(searchParams.get('wait')) > 0) await this.#ended();
     json(res, 200, id === this.build.id ? this.build : build);
+  }
+
+  #admits(authorization = ''): boolean {
+    return authorization === `Bearer ${this.token}` || this.approved.has(codeOf(authorization));
+  }
+
+  #whoami(): object {
+    const who = { kind: 'session', id: 'oidc:corp:alice', name: 'alice', team: 'web', scopes: [], trust: 'trusted' };
+    return { ...who, ...(this.expiresAt !== undefined && { expiresAt: this.expiresAt }) };
   }
 
   async #storeTrees({ headers, body }: Seen, isQuestion: boolean): Promise<object> {
@@ -246,6 +277,11 @@ export class FakeApi implements AsyncDisposable {
       this.server.close(resolve);
     });
   }
+}
+
+/** The code of the token that a request carries. */
+function codeOf(authorization = ''): string {
+  return createHash('sha256').update(authorization.replace('Bearer ', '')).digest('hex');
 }
 
 function json(res: ServerResponse, status: number, body: unknown): void {

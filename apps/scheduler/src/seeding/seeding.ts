@@ -6,6 +6,7 @@ import {
   speedOf,
   type TransferSpeed,
 } from '@kiln/domain';
+import { type Metrics, NO_METRICS } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import { type HostState, type HostTasks, TooManyTasks } from '@kiln/state';
 import type { PoolView } from '../pool-view.ts';
@@ -23,6 +24,7 @@ import {
 export interface SeedingDeps {
   readonly tasks: Pick<HostTasks, 'createAsLeader' | 'get' | 'list'>;
   readonly log: Logger;
+  readonly metrics?: Metrics | undefined;
 }
 
 /** How often seeds are looked for that no build waits for, ms. */
@@ -52,6 +54,11 @@ export class Seeding {
   constructor(view: PoolView, deps: SeedingDeps) {
     this.#view = view;
     this.#deps = deps;
+  }
+
+  /** How many transfers are under way. */
+  get underWay(): number {
+    return [...this.#transfers.values()].filter((one) => isOpen(stageOf(one, this.#view.now))).length;
   }
 
   /** Reads all tasks again. `isNew`: placement knows of no transfer yet. */
@@ -167,6 +174,7 @@ export class Seeding {
     const save = await this.#deps.tasks.get(id);
     if (!save || !isSaveForSeed(save)) return false;
     this.#deps.log.info({ repo, from: from.host, host, cause, expectedMs, savesMs }, 'seed ordered');
+    this.#metrics.count('kiln_seeds_ordered_total', 1, { cause });
     const transfer = { save, seed: await this.#deps.tasks.get(seedAfter.task) };
     this.#transfers.set(id, transfer);
     const stage = stageOf(transfer, now);
@@ -208,7 +216,15 @@ export class Seeding {
       if (pool.isSeeding(repo, host)) return;
       pool.seedStarted({ repo, host, from: save.host, startedAt: save.createdAt, expectedMs, warmth, bytes }, now);
       this.#told.add(save.id);
-    } else if (this.#told.delete(save.id)) pool.seedEnded(repo, host, stage === 'arrived', now);
+    } else if (this.#told.delete(save.id)) {
+      const result = stage === 'arrived' ? 'arrived' : 'failed';
+      this.#metrics.count('kiln_seeds_ended_total', 1, { result });
+      pool.seedEnded(repo, host, result === 'arrived', now);
+    }
+  }
+
+  get #metrics(): Metrics {
+    return this.#deps.metrics ?? NO_METRICS;
   }
 
   #isolation(host: string): Isolation {

@@ -47,7 +47,7 @@ export function measuredOf({ save, seed }: SeedTransfer): Measured[] {
   return [save, ...(seed ? [seed] : [])].flatMap(({ order: { type }, state, startedAt, endedAt, result }) => {
     const bytes = result?.bytes;
     if (state !== 'succeeded' || startedAt === undefined || endedAt === undefined) return [];
-    if (typeof bytes !== 'number' || type === 'drop') return [];
+    if (typeof bytes !== 'number' || (type !== 'save' && type !== 'seed')) return [];
     return [{ kind: type, bytes, ms: endedAt - startedAt }];
   });
 }

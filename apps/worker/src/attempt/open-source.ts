@@ -129,11 +129,12 @@ function uploadedTree(
   times: Digest | undefined,
 ): ContextSource {
   const reader = trees(team);
+  const sent = times === undefined ? undefined : submittedTimes(reader, times);
   return {
     type: 'tree',
     id,
     open: (spoolFile) => new MerkleSource(id, reader, { spoolFile }),
-    ...(mtimes === 'submitted' && times !== undefined && { times: submittedTimes(reader, times) }),
+    ...(sent && (mtimes === 'submitted' ? { times: sent } : { directoryTimes: sent })),
     tar: (running) => openContext(id, running),
   };
 }

@@ -39,7 +39,7 @@ let pool: TestHost;
 const contexts = new Map<string, Buffer>();
 
 beforeAll(async () => {
-  root = await smallRoot(['/usr/bin/sha256sum']);
+  root = await smallRoot(['/usr/bin/head', '/usr/bin/sha256sum', '/usr/bin/seq', '/bin/rm']);
   scratchDir = await mkdtemp(join(tmpdir(), 'kiln-full-'));
   // BuildKit's state, on a small disk of its own.
   await engine.createVolume({
@@ -94,7 +94,7 @@ async function deliver(repo: string, lines: string): Promise<string> {
     digest,
     rawTar({ name: 'Dockerfile', content: `${BASE}\n${lines}` }, { name: 'root.tar', content: root }),
   );
-  return await pool.deliver({ repo, request: { source: { type: 'upload', name: repo, digest }, networkMode: 'none' } });
+  return await pool.deliver({ repo, request: { source: { type: 'upload', name: repo, digest } } });
 }
 
 /** Builds as `repo`, as soon as the host accepts builds. */

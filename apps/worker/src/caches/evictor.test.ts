@@ -72,6 +72,20 @@ test('keeps each repo within its cap, and each team within its own, although the
   ]);
 });
 
+test('removes all that is to go in one call, and counts for each cache what went with it', async () => {
+  const published: HostEviction[] = [];
+  const { executor, evict } = host(async (_, evictions) => void published.push(...evictions));
+  // A build takes it after it was chosen.
+  const { prune } = executor;
+  executor.prune = async (records) => {
+    executor.mount('rare/x', 100, true);
+    return await prune(records);
+  };
+  await evict(110);
+  expect(executor.prunes).toBe(1);
+  expect(published).toMatchObject([{ mount: 'unknown/x', bytes: 100 }]);
+});
+
 test('never evicts what a build is using, and leaves it to BuildKit if nothing else is left', async () => {
   const { executor, evict } = host();
   const trims: number[] = [];

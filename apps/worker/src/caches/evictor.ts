@@ -1,7 +1,9 @@
 import { type BuilderCache, builderCaches, chooseEvictions, type Eviction, type EvictionNeed } from '@kiln/domain';
+import { type Metrics, NO_METRICS } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import type { EvictionStore, HostEviction, HostWriter, LearnedStore, UsageStore } from '@kiln/state';
 import type { Executor } from '../engine/executor.ts';
+import { freedOf } from './freed-of.ts';
 import type { LayerLedger } from './layer-ledger.ts';
 
 export interface EvictorDeps {
@@ -11,6 +13,7 @@ export interface EvictorDeps {
   readonly writer: HostWriter;
   /** The repo that the host built last, by its cache key, if any. */
   readonly lastBuilt: () => string | undefined;
+  readonly metrics?: Metrics | undefined;
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -22,8 +25,6 @@ export type EvictionCaps = Pick<EvictionNeed, 'repoCapBytes' | 'teamCapBytes'>;
 
 /** Frees a little more than necessary, so that not every build evicts something. */
 const SLACK = 0.05;
-/** How many of BuildKit's records are removed at once. */
-const BATCH = 200;
 
 /**
  * Keeps a builder's caches within a limit: evicts what is expected to save least per byte, by the demand and the durations that the leader has
@@ -68,31 +69,31 @@ export class Evictor {
     chosen: readonly { readonly cache: { readonly id: string }; readonly reason: Eviction['reason'] }[],
   ): Promise<number> {
     const byId = new Map(caches.map((cache) => [cache.id, cache]));
+    const going = chosen.flatMap(({ cache: { id }, reason }) => {
+      const cache = byId.get(id);
+      return cache ? [{ cache, reason }] : [];
+    });
     const roomFor = this.#deps.lastBuilt();
-    const evicted: HostEviction[] = [];
-    for (const { cache, reason } of chosen) {
-      const own = byId.get(cache.id);
-      const freed = own ? await this.#prune(executor, own.records) : 0;
-      if (own && freed > 0)
-        evicted.push({
-          ...evictionOf(own, freed, reason, this.#deps.now()),
-          ...(roomFor !== undefined && { roomFor }),
-        });
-    }
+    const freed = await executor.prune?.(going.flatMap(({ cache }) => cache.records));
+    const at = this.#deps.now();
+    const evicted = going.flatMap(({ cache, reason }): HostEviction[] => {
+      const bytes = freedOf(cache.records, freed);
+      if (bytes === 0) return [];
+      return [{ ...evictionOf(cache, bytes, reason, at), ...(roomFor !== undefined && { roomFor }) }];
+    });
     await this.#publish(evicted);
     return evicted.reduce((sum, each) => sum + each.bytes, 0);
   }
 
-  async #prune(executor: Executor, records: readonly string[]): Promise<number> {
-    let freed = 0;
-    for (let i = 0; i < records.length; i += BATCH) freed += (await executor.prune?.(records.slice(i, i + BATCH))) ?? 0;
-    return freed;
-  }
-
   /** A failure is only logged: the list explains, and decides nothing. */
   async #publish(evicted: readonly HostEviction[]): Promise<void> {
-    const { evictions, writer, log } = this.#deps;
-    for (const each of evicted) log.info({ ...each }, 'cache evicted');
+    const { evictions, writer, metrics = NO_METRICS, log } = this.#deps;
+    for (const each of evicted) {
+      const { bytes, reason } = each;
+      metrics.count('kiln_cache_evictions_total', 1, { reason });
+      metrics.count('kiln_cache_evicted_bytes_total', bytes, { reason });
+      log.info({ ...each }, 'cache evicted');
+    }
     await evictions
       .publish(writer, evicted)
       .catch((error: unknown) => log.warn({ err: error }, 'publishing the evictions failed'));

@@ -51,7 +51,7 @@ export type ExecutorInventory = BuilderInventory;
 /** The executors of a host, one for each isolation domain, some of which may be stopped: `HostBuilders`. */
 export interface ExecutorSource
   extends Pick<HostBuilders, 'domain' | 'running' | 'stored' | 'stop' | 'discard'>,
-    Partial<Pick<HostBuilders, 'ping' | 'whyDown' | 'renew' | 'removeBroken'>> {
+    Partial<Pick<HostBuilders, 'ping' | 'whyDown' | 'renew' | 'removeBroken' | 'evaluateBake'>> {
   readonly info: Omit<HostBuildersInfo, 'cacheBudget'> & Partial<Pick<HostBuildersInfo, 'cacheBudget'>>;
   /**
    * Brings the domain's executor up, with `cacheBudgetBytes` for its caches.

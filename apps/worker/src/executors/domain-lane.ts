@@ -90,7 +90,7 @@ export class DomainLane {
     this.#deps = deps;
     const { domain, healing, log, now, onIncident } = deps;
     this.#healer = new DomainHealer({
-      ...{ domain, log, now, onIncident, ledger: healing.ledger, limits: healing.limits },
+      ...{ domain, log, now, onIncident, ledger: healing.ledger, limits: healing.limits, metrics: healing.metrics },
       possible: (isUp) => healing.possible(isUp),
       repair: (action, fault) => this.#repair(action, fault),
       quarantine: (isQuarantined) => this.#setAway({ quarantine: isQuarantined }),

@@ -11,6 +11,7 @@ import {
   type Outcome,
   type RepairLimits,
 } from '@kiln/domain';
+import type { Metrics } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import {
   EvictionStore,
@@ -58,6 +59,7 @@ export interface HostExecutorsDeps extends Pick<State, 'redis' | 'keys'> {
   readonly repairLimits?: RepairLimits | undefined;
   /** Reports the change; resolves when the pool has accepted it. */
   onOffer(offer: Offer): Promise<void>;
+  readonly metrics?: Metrics | undefined;
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -76,6 +78,8 @@ export class HostExecutors {
   #fenceMs: number | undefined;
   /** Cache key of the repo that was built last. */
   #lastBuilt: string | undefined;
+  /** How many domains' builders don't answer or are being repaired. */
+  #away = 0;
 
   private constructor(deps: HostExecutorsDeps, ledger: DomainLedger, healing: HostHealing) {
     this.#deps = deps;
@@ -99,7 +103,10 @@ export class HostExecutors {
       savings: new SavingStore(redis, keys),
       fenceMs: () => this.#fenceMs,
       open: (domain) => this.#open(domain),
-      onAway: (domains) => onOffer({ domainsAway: [...domains] }),
+      onAway: (domains) => {
+        this.#away = [...domains].length;
+        return onOffer({ domainsAway: [...domains] });
+      },
       onIncident: () => onOffer(this.#incidents),
     });
     this.#lanes = lanes;
@@ -107,7 +114,7 @@ export class HostExecutors {
     this.#budget = new BudgetKeeper({
       ...{ source, budgets, ledger, published, lanes, writer, log, now },
       evictor: new Evictor({
-        ...{ writer, log, now, usages: this.usages },
+        ...{ writer, log, now, usages: this.usages, metrics: deps.metrics },
         learned: new LearnedStore(redis, keys, now),
         evictions: new EvictionStore(redis, keys),
         lastBuilt: () => this.#lastBuilt,
@@ -130,9 +137,17 @@ export class HostExecutors {
     const { source, ledgerFile, now } = deps;
     const file = ledgerFile === undefined ? undefined : `${ledgerFile}.domains`;
     const ledger = await DomainLedger.open(file, await source.stored(), now());
-    const { keepBrokenMs = DEFAULT_KEEP_BROKEN_MS, repairLimits: limits, log } = deps;
+    const { keepBrokenMs = DEFAULT_KEEP_BROKEN_MS, repairLimits: limits, metrics, log } = deps;
     const healingFile = ledgerFile === undefined ? undefined : `${ledgerFile}.healing`;
-    const healing = await HostHealing.open({ source, ledgerFile: healingFile, keepBrokenMs, limits, log, now });
+    const healing = await HostHealing.open({
+      source,
+      ledgerFile: healingFile,
+      keepBrokenMs,
+      limits,
+      metrics,
+      log,
+      now,
+    });
     const opened = new HostExecutors(deps, ledger, healing);
     for (const domain of source.running) await (await opened.#lanes.of(domain)).open();
     opened.#budget.start();
@@ -199,6 +214,16 @@ export class HostExecutors {
   /** Evicts about so many bytes of caches, those that are worth least first. Never rejects. @returns the freed bytes */
   async free(bytes: number): Promise<number> {
     return this.#budget.free(bytes);
+  }
+
+  /** Figures for metrics: what the caches take by their last readings, what they may take, and how many builders are away. */
+  get figures(): { cacheBytes: number; cacheBudgetBytes: number | undefined; buildersAway: number } {
+    const reads = [...this.#ledger.all.values()].flatMap(({ read }) => (read ? [read.inventory.usedBytes] : []));
+    return {
+      cacheBytes: reads.reduce((sum, bytes) => sum + bytes, 0),
+      cacheBudgetBytes: this.#deps.source.info.cacheBudget?.bytes,
+      buildersAway: this.#away,
+    };
   }
 
   get isolation(): Isolation {

@@ -8,6 +8,7 @@ import {
   type RepairAction,
   type RepairLimits,
 } from '@kiln/domain';
+import { type Metrics, NO_METRICS } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import type { HealingLedger } from './healing-ledger.ts';
 
@@ -23,6 +24,7 @@ export interface DomainHealerDeps {
   /** Called after each incident. */
   onIncident(): Promise<void>;
   readonly limits?: RepairLimits | undefined;
+  readonly metrics?: Metrics | undefined;
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -137,7 +139,8 @@ export class DomainHealer {
   }
 
   async #happened({ state }: BuilderFault, action: BuilderAction, message: string): Promise<void> {
-    const { domain, ledger, onIncident, log, now } = this.#deps;
+    const { domain, ledger, onIncident, metrics = NO_METRICS, log, now } = this.#deps;
+    metrics.count('kiln_builder_incidents_total', 1, { state, action });
     log.warn({ domain, state, action, reason: message }, 'builder incident');
     const incident = { at: now(), domain, state, action, message: message.slice(0, MAX_MESSAGE_CHARS) };
     await ledger.happened(incident).catch((error: unknown) => log.warn({ err: error }, 'saving the incident failed'));

@@ -30,7 +30,7 @@ let nowMs = 0;
 const KEEP_MS = 3_600_000;
 
 beforeAll(async () => {
-  root = await smallRoot();
+  root = await smallRoot(['/usr/bin/head', '/usr/bin/tail']);
   scratchDir = await mkdtemp(join(tmpdir(), 'kiln-heal-'));
   builders = await HostBuilders.start({
     ...{ hostName: 'heal', instance, scratchDir, log, trust: 'trusted', isolation: 'pool', cacheBudgetBytes: 4e9 },

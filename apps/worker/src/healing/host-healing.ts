@@ -1,4 +1,5 @@
 import type { RepairAction, RepairLimits } from '@kiln/domain';
+import { type Metrics, NO_METRICS } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import type { ExecutorSource } from '../engine/executor.ts';
 import { HealingLedger } from './healing-ledger.ts';
@@ -17,6 +18,7 @@ export interface HostHealingDeps {
   readonly limits?: RepairLimits | undefined;
   /** How long a builder doesn't answer before it is repaired, ms. Default: a minute. */
   readonly unansweringMs?: number | undefined;
+  readonly metrics?: Metrics | undefined;
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -41,6 +43,10 @@ export class HostHealing {
 
   get unansweringMs(): number {
     return this.#deps.unansweringMs ?? UNANSWERING_MS;
+  }
+
+  get metrics(): Metrics {
+    return this.#deps.metrics ?? NO_METRICS;
   }
 
   get limits(): RepairLimits | undefined {

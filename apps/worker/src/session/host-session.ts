@@ -1,4 +1,6 @@
+import { availableParallelism, loadavg } from 'node:os';
 import type { AttemptCall, HostDisk, HostReport } from '@kiln/contracts';
+import { type Metrics, NO_METRICS, observeMs } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import {
   type DesiredState,
@@ -48,6 +50,7 @@ export class HostSession {
   readonly #times: LeaseTimes;
   readonly #handlers: HostSessionHandlers;
   readonly #log: Logger;
+  readonly #metrics: Metrics;
   #report: HostReport;
   #timer: NodeJS.Timeout | undefined;
   #fenceTimer: NodeJS.Timeout | undefined;
@@ -64,6 +67,7 @@ export class HostSession {
     times: LeaseTimes,
     handlers: HostSessionHandlers,
     log: Logger,
+    metrics: Metrics = NO_METRICS,
   ) {
     this.#hosts = hosts;
     this.#report = report;
@@ -71,6 +75,7 @@ export class HostSession {
     this.#times = times;
     this.#handlers = handlers;
     this.#log = log;
+    this.#metrics = metrics;
   }
 
   /** Joins the pool. @throws HostNameTaken @throws WorkerReplaced @throws HostRemoved */
@@ -148,6 +153,7 @@ export class HostSession {
       this.#handlers.fatal(error);
     } else if (!this.#closed) {
       this.#failures += 1;
+      this.#metrics.count('kiln_worker_report_failures_total', 1);
       this.#log.warn({ err: error }, 'report failed');
     }
   }
@@ -161,8 +167,14 @@ export class HostSession {
     const { leaseTtlMs, fenceMarginMs } = this.#times;
     const sentAt = performance.now();
     const sentAtEpoch = Date.now();
-    const state = await this.#hosts.sync(this.#report, this.#identity, leaseTtlMs, this.#handlers.running());
+    const state = await this.#hosts.sync(
+      { ...this.#report, load: hostLoad() },
+      this.#identity,
+      leaseTtlMs,
+      this.#handlers.running(),
+    );
     if (this.#closed) return;
+    observeMs(this.#metrics, 'kiln_worker_report_duration_seconds', performance.now() - sentAt);
     this.#failures = 0;
     const left = leaseTtlMs - fenceMarginMs - (performance.now() - sentAt);
     clearTimeout(this.#fenceTimer);
@@ -172,7 +184,13 @@ export class HostSession {
   }
 
   #fence(): void {
+    this.#metrics.count('kiln_worker_fences_total', 1);
     this.#log.error({ leaseTtlMs: this.#times.leaseTtlMs }, 'lease not renewed in time');
     this.#handlers.fence();
   }
+}
+
+/** Measures how busy this machine's processors are. */
+function hostLoad(): NonNullable<HostReport['load']> {
+  return { average: Math.round((loadavg()[0] ?? 0) * 100) / 100, cpus: availableParallelism() };
 }

@@ -26,6 +26,9 @@ export const budgetEnv = {
     'what the caches of one repo may take on a host: a size, or a percentage of the cache budget; default: no limit',
   ),
   KILN_TEAM_CACHE_CAP: amount.describe('what the caches of one team may take on a host, likewise; default: no limit'),
+  KILN_REPO_ARCHIVE_CAP: amount.describe(
+    'what the archives of one repo’s caches may take in the blob store, each counted whole: a size; the oldest go first, the newest stays; default: `100GB` ([caches.md](../use/caches.md#cache-modes))',
+  ),
 };
 
 type BudgetEnv = z.output<z.ZodObject<typeof budgetEnv>> & { readonly KILN_CACHE_BUDGET_BYTES: number };
@@ -37,8 +40,16 @@ export function checkBudget(
 ): void {
   if (env.KILN_CACHE_BUDGET && env.KILN_CACHE_BUDGET_BYTES > 0)
     refuse('KILN_CACHE_BUDGET', 'it to be unset together with KILN_CACHE_BUDGET_BYTES, which sets the same');
-  for (const name of ['KILN_CACHE_BUDGET', 'KILN_REPO_CACHE_CAP', 'KILN_TEAM_CACHE_CAP'] as const)
+  for (const name of [
+    'KILN_CACHE_BUDGET',
+    'KILN_REPO_CACHE_CAP',
+    'KILN_TEAM_CACHE_CAP',
+    'KILN_REPO_ARCHIVE_CAP',
+  ] as const)
     if (isNothing(env[name])) refuse(name, 'more than 0');
+  // A host doesn't know how large the blob store is.
+  if (env.KILN_REPO_ARCHIVE_CAP && 'share' in env.KILN_REPO_ARCHIVE_CAP)
+    refuse('KILN_REPO_ARCHIVE_CAP', 'a size such as 200GB');
   const least = env.KILN_MIN_FREE_DISK;
   if (least && 'share' in least && least.share > MOST_FREE)
     refuse('KILN_MIN_FREE_DISK', `at most ${MOST_FREE * 100}% of the disk`);
@@ -63,9 +74,11 @@ export function budgetSettings({
 /** Returns the other limits as a worker takes them. */
 export function cacheLimits(
   env: Omit<BudgetEnv, 'KILN_CACHE_BUDGET_BYTES'>,
-): Pick<WorkerOptions, 'minFreeDisk' | 'repoCacheCap' | 'teamCacheCap'> {
+): Pick<WorkerOptions, 'minFreeDisk' | 'repoCacheCap' | 'teamCacheCap' | 'repoArchiveCapBytes'> {
   const { KILN_MIN_FREE_DISK: minFreeDisk, KILN_REPO_CACHE_CAP: repo, KILN_TEAM_CACHE_CAP: team } = env;
+  const { KILN_REPO_ARCHIVE_CAP: archives } = env;
   return {
+    ...(archives && 'bytes' in archives && { repoArchiveCapBytes: archives.bytes }),
     ...(minFreeDisk && { minFreeDisk }),
     ...(repo && { repoCacheCap: repo }),
     ...(team && { teamCacheCap: team }),

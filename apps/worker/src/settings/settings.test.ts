@@ -96,6 +96,8 @@ describe('workerSettings', () => {
     [{ ...JOIN, KILN_CACHE_BUDGET: '101%' }, 'KILN_CACHE_BUDGET: got "101%", expected a size such as 200GB, or'],
     [{ ...JOIN, KILN_REPO_CACHE_CAP: '0' }, 'KILN_REPO_CACHE_CAP: got "0", expected more than 0'],
     [{ ...JOIN, KILN_TEAM_CACHE_CAP: '0%' }, 'KILN_TEAM_CACHE_CAP: got "0%", expected more than 0'],
+    [{ ...JOIN, KILN_REPO_ARCHIVE_CAP: '0' }, 'KILN_REPO_ARCHIVE_CAP: got "0", expected more than 0'],
+    [{ ...JOIN, KILN_REPO_ARCHIVE_CAP: '10%' }, 'KILN_REPO_ARCHIVE_CAP: got "10%", expected a size such as 200GB'],
     [{ ...JOIN, KILN_MIN_FREE_DISK: '60%' }, 'KILN_MIN_FREE_DISK: got "60%", expected at most 50% of the disk'],
     [
       { ...JOIN, KILN_CACHE_BUDGET: '1k', KILN_UNTRUSTED_CACHE_BUDGET_BYTES: '1024' },
@@ -151,6 +153,7 @@ test('reads limits of caches as sizes or percentages', () => {
   expect(cacheLimits(read(limits))).toEqual({
     ...{ minFreeDisk: { share: 0.05 }, repoCacheCap: { bytes: 10 * 1024 ** 3 }, teamCacheCap: { share: 0.5 } },
   });
+  expect(cacheLimits(read({ KILN_REPO_ARCHIVE_CAP: '2g' }))).toEqual({ repoArchiveCapBytes: 2 * 1024 ** 3 });
   expect(cacheLimits(read({ KILN_MIN_FREE_DISK: '0' }))).toEqual({ minFreeDisk: { bytes: 0 } });
   expect(cacheLimits(read({}))).toEqual({});
 });

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { DropResult, DropTask } from '@kiln/contracts';
 import { domainOfKey, type Isolation } from '@kiln/domain';
 import type { UsageStore } from '@kiln/state';
+import { freedOf } from '../caches/freed-of.ts';
 import type { LayerLedger } from '../caches/layer-ledger.ts';
 import type { Executor } from '../engine/executor.ts';
 import type { ActiveBuilds } from '../executors/active-builds.ts';
@@ -22,8 +23,6 @@ export interface DropDeps {
 const LOOK_AGAIN_MS = 500;
 /** How many caches a result names. */
 const MAX_NAMED = 100;
-/** How many of BuildKit's records are removed at once. */
-const BATCH = 200;
 
 /**
  * Removes caches of builders as an order says, and only these. What a build uses is removed when that build ends, if the order names a
@@ -85,13 +84,11 @@ async function dropIn(domain: string, order: DropTask, { executors, now, context
 
 /** Removes the records that aren't in use. */
 async function prune(executor: Executor, targets: readonly DropTarget[], result: Tally): Promise<void> {
+  const freed = await executor.prune?.(targets.flatMap(({ records }) => records));
   for (const target of targets) {
-    let freed = 0;
-    for (let i = 0; i < target.records.length; i += BATCH) {
-      freed += (await executor.prune?.(target.records.slice(i, i + BATCH))) ?? 0;
-    }
+    const bytes = freedOf(target.records, freed);
     // The build that used it may have ended since that was read.
-    if (target.inUse ? freed > 0 : target.records.length > 0) result.drop(target, freed);
+    if (target.inUse ? bytes > 0 : target.records.length > 0) result.drop(target, bytes);
   }
 }
 

@@ -9,6 +9,7 @@ import { HeldExecutor } from '../testing/held-executor.ts';
 import { eventually, useTestHost } from '../testing/test-host.ts';
 import { type DropDeps, dropCaches } from './drop-caches.ts';
 import { TaskFailed, type TaskHandler } from './task-handler.ts';
+import { TaskLanes } from './task-lanes.ts';
 import { TaskRunner } from './task-runner.ts';
 
 const pool = useTestHost();
@@ -91,6 +92,36 @@ test('a parked task continues while the next ones run', async () => {
   await eventually(() => (tasks.isBusy ? undefined : true));
 });
 
+test('bake files are evaluated while another task runs', async () => {
+  await join('i1');
+  const held = Promise.withResolvers<void>();
+  const { redis, keys, tasks } = pool.host.state;
+  const lanes = new TaskLanes({
+    tasks: new HostTasks(redis, keys),
+    writer: { host: 'h1', incarnation: 'i1' },
+    handlers: {
+      drop: async () => {
+        await held.promise;
+        return {};
+      },
+      evaluate: async ({ bake }) => ({ printed: Object.keys(bake.files).join() }),
+    },
+    log: createLogger({ app: 'test', level: 'silent' }),
+  });
+  expect(lanes.types).toEqual(['drop', 'evaluate']);
+  const drop = await create();
+  lanes.order(1);
+  await task(drop, ({ state }) => state === 'running');
+  const bake = { files: { a: '' }, names: [], targets: [], set: [], flags: [], variables: {} };
+  const evaluated = (await tasks.create('h1', { type: 'evaluate', team: 'web', bake }))?.id ?? '';
+  lanes.order(2);
+  expect(await ended(evaluated)).toMatchObject({ state: 'succeeded', result: { printed: 'a' } });
+  expect(lanes.isBusy).toBe(true);
+  held.resolve();
+  await ended(drop);
+  await eventually(() => (lanes.isBusy ? undefined : true));
+});
+
 test('a worker that leaves stops its task after a while, and the next one restarts it', async () => {
   await join('i1');
   const id = await create();
@@ -127,7 +158,7 @@ test('a drop of a worker that is killed in the middle is repeated by the next on
   executor.prune = async () => {
     await prune(['r-a/x']);
     killed.resolve();
-    return await new Promise<number>(() => {});
+    return await new Promise<never>(() => {});
   };
   runner(dropCaches(caches, Date.now)).order(1);
   await killed.promise;

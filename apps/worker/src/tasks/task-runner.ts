@@ -1,4 +1,5 @@
 import type { HostTask, HostTaskProgress } from '@kiln/contracts';
+import { type Metrics, NO_METRICS } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import { type HostTasks, type HostWriter, persist, TaskLost } from '@kiln/state';
 import { type HostTaskHandlers, type TaskContext, TaskFailed, type TaskHandler } from './task-handler.ts';
@@ -9,6 +10,7 @@ export interface TaskRunnerDeps {
   readonly handlers: HostTaskHandlers;
   /** Called when nothing is left to do for now. */
   onIdle?(): void;
+  readonly metrics?: Metrics | undefined;
   readonly log: Logger;
 }
 
@@ -98,13 +100,15 @@ export class TaskRunner {
   }
 
   async #run(id: string, task: HostTask | undefined, park: () => void): Promise<void> {
-    const { tasks, writer, log } = this.#deps;
+    const { tasks, writer, log, metrics = NO_METRICS } = this.#deps;
     const ofTask = log.child({ taskId: id, ...(task && { type: task.order.type }) });
     const failed = (error: Error) => ofTask.warn({ err: error }, 'settling the task failed; trying again');
     try {
       const outcome = await this.#outcome(id, task, park);
       if (!outcome) return;
       await persist(() => tasks.settle(writer, id, outcome), failed);
+      const result = 'result' in outcome ? 'succeeded' : 'failed';
+      if (task) metrics.count('kiln_host_tasks_total', 1, { type: task.order.type, result });
       ofTask.info({ ...outcome }, 'result' in outcome ? 'task done' : 'task failed');
     } catch (error) {
       ofTask.warn({ err: error }, error instanceof TaskLost ? 'task lost to another worker' : 'task not settled');
@@ -121,7 +125,8 @@ export class TaskRunner {
     if (!task)
       return { failure: { code: 'invalid_order', message: 'this worker’s version doesn’t understand the order' } };
     const handler = this.#deps.handlers[task.order.type] as TaskHandler<typeof task.order.type> | undefined;
-    if (!handler) return { failure: { code: 'invalid_order', message: `this worker can’t ${task.order.type} caches` } };
+    if (!handler)
+      return { failure: { code: 'invalid_order', message: `this worker has no handler of ${task.order.type} tasks` } };
     const context: TaskContext = { id, signal, park, progress: (progress) => this.#progress(id, progress) };
     try {
       return { result: await handler(task.order, context) };

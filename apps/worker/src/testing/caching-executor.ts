@@ -10,6 +10,7 @@ export class CachingExecutor implements Executor {
   readonly mounts = new Map<string, Mount>();
   readonly layers = new Map<string, Layer>();
   reads = 0;
+  prunes = 0;
   /** `isWarm` of each build. */
   readonly warm: (boolean | undefined)[] = [];
   /** Called by each build, to change the caches. */
@@ -45,14 +46,16 @@ export class CachingExecutor implements Executor {
     return { end: 'succeeded' } as const;
   };
   /** Removes what isn't in use, as BuildKit does. */
-  prune = async (records: readonly string[]): Promise<number> => {
+  prune = async (records: readonly string[]): Promise<ReadonlyMap<string, number>> => {
+    this.prunes += 1;
     const pruned = [...this.mounts.values()].filter(
       ({ inUse, records: own }) => !inUse && own.some((id) => records.includes(id)),
     );
     const layers = [...this.layers.values()].filter(({ id }) => records.includes(id));
     for (const { id } of pruned) this.mounts.delete(id);
     for (const { id } of layers) this.layers.delete(id);
-    return [...pruned, ...layers].reduce((sum, { bytes }) => sum + bytes, 0);
+    const mounts = pruned.flatMap(({ records: [id = ''], bytes }) => [[id, bytes] as const]);
+    return new Map([...mounts, ...layers.map(({ id, bytes }) => [id, bytes] as const)]);
   };
   inventory = () => {
     this.reads += 1;

@@ -45,7 +45,7 @@ export async function buildOn(lane: DomainLane, root: Buffer, lines: string, spe
   const outcome = await lane.run(
     {
       ...{ buildId: `lane${builds++}`, attempt: 1, trust: 'trusted', domain: DOMAIN, repo: 'app' },
-      spec: buildSpec.parse({ source: { type: 'upload', name: 'app' }, secrets: [], networkMode: 'none', ...spec }),
+      spec: buildSpec.parse({ source: { type: 'upload', name: 'app' }, secrets: [], ...spec }),
       source: { type: 'tar', open: async () => Readable.from([context]) },
       ...{ secrets: new Map(), registryLogins: [], hidden: [] },
       sink: (record) => void records.push(record),

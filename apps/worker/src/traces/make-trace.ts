@@ -99,7 +99,7 @@ function tracedSteps(
 ): TracedStep[] {
   const kept = steps.slice(0, TRACE_LIMITS.steps);
   const positions = new Map(kept.map(({ digest }, position) => [digest, position]));
-  return kept.map(({ digest, name, inputs, cached, startedAt, completedAt, error }) => ({
+  return kept.map(({ digest, name, inputs, cached, startedAt, completedAt, error, contents }) => ({
     name: shown(name, values),
     key: keyed.digest(`why-slow\0step\0${stepText(name)}`),
     digest,
@@ -108,6 +108,7 @@ function tracedSteps(
     ...(startedAt !== undefined && { startedAt }),
     ...(completedAt !== undefined && { completedAt }),
     ...(error !== undefined && { error: shown(error, values) }),
+    ...(contents && contents.length <= TRACE_LIMITS.urls && { contents }),
   }));
 }
 

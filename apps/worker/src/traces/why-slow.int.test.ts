@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -138,11 +138,7 @@ async function build({
 }: Wanted): Promise<AttemptTrace> {
   const digest = trees.put({ ...FILES, ...files, Dockerfile: dockerfile });
   const source = { type: 'upload', name: 'app', digest } as const;
-  const id = await pool.deliver({
-    request: { source, networkMode: 'none', ...request },
-    secrets: secrets ?? { tok: SECRET },
-    host,
-  });
+  const id = await pool.deliver({ request: { source, ...request }, secrets: secrets ?? { tok: SECRET }, host });
   expect((await pool.build(id)).failure).toBeUndefined();
   return eventually(() => traces.get(id));
 }
@@ -154,7 +150,11 @@ async function directory(digest: Digest) {
 }
 
 /** Returns why each step missed, by the step's text; steps that are based on such ones point to them. */
-async function misses(before: AttemptTrace, now: AttemptTrace): Promise<Record<string, Cause | string>> {
+async function misses(
+  before: AttemptTrace,
+  now: AttemptTrace,
+  short = withoutPlatform,
+): Promise<Record<string, Cause | string>> {
   const files = await compareContexts(directory, before.context, now.context);
   const steps = explainMisses({ trace: now, with: { trace: before, files } });
   return Object.fromEntries(
@@ -166,7 +166,10 @@ async function misses(before: AttemptTrace, now: AttemptTrace): Promise<Record<s
 }
 
 /** Steps that are the same on several platforms are one to BuildKit, with the name of either. */
-const short = (name: string) => (/^\[.*?\] \S+/.exec(name)?.[0] ?? name).replace(/^\[linux\/\w+ /, '[');
+const withoutPlatform = (name: string) => withPlatform(name).replace(/^\[linux\/\w+ /, '[');
+const withPlatform = (name: string) => /^\[.*?\] \S+/.exec(name)?.[0] ?? name;
+
+const sha256 = (text: string) => `sha256:${createHash('sha256').update(text).digest('hex')}`;
 
 /** Changed files, none unless they are given. */
 function files(...paths: [path: string, change: string][]) {
@@ -279,6 +282,47 @@ test('names the one thing that differs as the cause of each step that was not ca
   for (const text of texts) for (const value of [SECRET, VALUE]) expect(text).not.toContain(value);
 });
 
+test('compares each step of a build for several platforms with the one for the same platform', async () => {
+  // All of this machine's kind, so that each RUN really runs.
+  const variant = '$' + '{TARGETVARIANT:-v1}';
+  const dockerfile = [
+    `FROM ${BASE.repo}:${BASE.tag}`,
+    'ARG TARGETVARIANT',
+    `RUN --network=none echo ${RUN_ID} for ${variant} > /variant`,
+    `COPY for/${variant} /for`,
+    'RUN --network=none cat /for /variant > /out',
+  ].join('\n');
+  const request = { platforms: ['linux/amd64', 'linux/amd64/v2'] };
+  const of = (v1: string, v2: string, text = dockerfile) =>
+    build({ dockerfile: text, request, files: { for: { dir: { v1, v2 } } }, secrets: {} });
+  const first = await of('one', 'two');
+  const second = await of('one', 'changed');
+  expect(await misses(first, second, withPlatform)).toEqual({
+    '[linux/amd64/v2 3/4] COPY': { ...files(['for/v2', 'changed']), changed: 1 },
+    '[linux/amd64/v2 4/4] RUN': '[linux/amd64/v2 3/4] COPY',
+  });
+  // What one platform's file was is now the other's.
+  const third = await of('changed', 'one');
+  expect(await misses(second, third, withPlatform)).toEqual({
+    '[linux/amd64 3/4] COPY': { ...files(['for/v1', 'changed']), changed: 1 },
+    '[linux/amd64 4/4] RUN': '[linux/amd64 3/4] COPY',
+    '[linux/amd64/v2 3/4] COPY': { ...files(['for/v2', 'changed']), changed: 1 },
+    '[linux/amd64/v2 4/4] RUN': '[linux/amd64/v2 3/4] COPY',
+  });
+  const fourth = await of(
+    'changed',
+    'one',
+    dockerfile.replace('RUN --network=none echo', 'RUN --network=none echo built'),
+  );
+  const changed = { type: 'instruction_changed', to: expect.stringContaining('echo built') };
+  expect(await misses(third, fourth, withPlatform)).toMatchObject({
+    '[linux/amd64 2/4] RUN': changed,
+    '[linux/amd64 4/4] RUN': '[linux/amd64 3/4] COPY',
+    '[linux/amd64/v2 2/4] RUN': changed,
+    '[linux/amd64/v2 3/4] COPY': '[linux/amd64/v2 2/4] RUN',
+  });
+});
+
 test('explains builds on another host, for several platforms, with a changed address, and of a commit that has moved', async () => {
   const dockerfile = `FROM scratch AS files\nCOPY src/ /src/\nADD ${remote.url} /data\nFROM files AS all\nCOPY lock.txt /\n`;
   const platforms = { platforms: ['linux/amd64', 'linux/arm64'] };
@@ -298,7 +342,7 @@ test('explains builds on another host, for several platforms, with a changed add
   });
   remote.content = 'two';
   expect(await edited({ ...more, files: { src, 'lock.txt': 'changed' } })).toMatchObject({
-    '[files 2/2] ADD': { type: 'unknown', notCompared: [{ what: 'remote_content', why: 'not_recorded' }] },
+    '[files 2/2] ADD': { type: 'remote_content_changed', url: remote.url, from: sha256('one'), to: sha256('two') },
     '[all 1/1] COPY': '[files 2/2] ADD',
   });
 

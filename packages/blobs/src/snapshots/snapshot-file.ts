@@ -19,7 +19,7 @@ const MAX_MANIFEST_BYTES = 256 * 1024 * 1024;
 const PIECE_BYTES = 1024 * 1024;
 /** Chunks that are asked about together. */
 const BATCH = 64;
-const EXPECTED = 'a file written by kiln cache export';
+const EXPECTED = 'a file written by kiln snapshot export';
 
 const fileHead = z.object({
   format: z.int().min(1),

@@ -78,11 +78,17 @@ test('reads how a build ended', () => {
     buildHistory(create(BuildHistoryEventSchema, { record }));
   const completedAt = { seconds: 1_700_000_000n, nanos: 0 };
   const exporterResponse = { 'containerimage.digest': 'sha256:1' };
-  expect(history({})).toEqual({ completed: false, failed: false, metadata: {} });
+  expect(history({})).toEqual({ completed: false, failed: false, metadata: {}, attestations: [] });
   expect(history({ completedAt, exporterResponse })).toEqual({
     completed: true,
     failed: false,
     metadata: exporterResponse,
+    attestations: [],
   });
+  const attested = (digest: string) => ({ attestations: [{ digest, size: 7n }] });
+  expect(history({ result: attested('a'), results: { 'linux/amd64': attested('b') } }).attestations).toEqual([
+    { digest: 'a', bytes: 7 },
+    { digest: 'b', bytes: 7 },
+  ]);
   expect(history({ completedAt, error: { code: 2, message: 'no such file' } })).toMatchObject({ failed: true });
 });

@@ -38,6 +38,8 @@ export interface BuildHistory {
   readonly failed: boolean;
   /** The exporters' response, which buildx writes into its metadata file. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** What BuildKit recorded of how the results were made, one or more for each platform. */
+  readonly attestations: readonly { readonly digest: string; readonly bytes: number }[];
 }
 
 /** Requests the build with this ref if it is active. */
@@ -78,11 +80,13 @@ export function usageRecord(record: PbUsageRecord): UsageRecord {
 }
 
 export function buildHistory({ record }: BuildHistoryEvent): BuildHistory {
-  const { error, completedAt, exporterResponse = {} } = record ?? {};
+  const { error, completedAt, exporterResponse = {}, result, results = {} } = record ?? {};
+  const all = [...(result ? [result] : []), ...Object.values(results)].flatMap(({ attestations }) => attestations);
   return {
     completed: msOf(completedAt) > 0,
     failed: error !== undefined && (error.code !== 0 || error.message !== ''),
     metadata: exporterResponse,
+    attestations: all.map(({ digest, size }) => ({ digest, bytes: Number(size) })),
   };
 }
 

@@ -27,6 +27,9 @@ import { assertProbed, probeRequest } from './probe-build.ts';
 import { RunModes } from './run-modes.ts';
 import { type StartedBuilder, startBuilder } from './start-builder.ts';
 
+/** How many records one call removes: BuildKit compares each of its records with all of them. */
+const PRUNE_BATCH = 1_000;
+
 /** A long-lived builder of a host, for builds of one isolation domain. */
 export class Builder {
   readonly #info: BuilderInfo;
@@ -217,11 +220,20 @@ export class Builder {
     return this.#inventories.read(records, this.#host.now());
   }
 
-  /** Removes BuildKit's records with these ids that aren't in use; returns the freed bytes. @throws as `inventory` */
-  async prune(recordIds: readonly string[]): Promise<number> {
+  /**
+   * Removes BuildKit's records with these ids that aren't in use. Give it all that are to go at once: each call makes the engine's own BuildKit forget steps (see
+   * `KeptOwners`), and of a record and the ones based on it only one call removes both in any order.
+   * @returns the freed bytes by record, of those that were removed @throws as `inventory`
+   */
+  async prune(recordIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    if (recordIds.length === 0) return new Map();
     await using control = await BuildkitControl.open(this.#host.connectBuildkit);
-    if (recordIds.length > 0) await this.#kept.keep(control);
-    return (await control.prune(recordIds)).reduce((sum, { bytes }) => sum + bytes, 0);
+    await this.#kept.keep(control);
+    const freed = new Map<string, number>();
+    for (let i = 0; i < recordIds.length; i += PRUNE_BATCH) {
+      for (const { id, bytes } of await control.prune(recordIds.slice(i, i + PRUNE_BATCH))) freed.set(id, bytes);
+    }
+    return freed;
   }
 
   /** Removes records that aren't in use, in the order of BuildKit's garbage collection, until all take at most `toBytes`. @throws as `inventory` */

@@ -1,6 +1,8 @@
 import { mkdir, rm } from 'node:fs/promises';
+import type { BakeInput } from '@kiln/contracts';
 import { type BuilderFault, type Isolation, readDomain, TRUSTS, type Trust } from '@kiln/domain';
 import type Docker from 'dockerode';
+import { evaluateBake } from '../bake/evaluate-bake.ts';
 import { removeContainer, stopContainer } from '../engine/containers.ts';
 import { callEngine, connectEngine, DEFAULT_SOCKET } from '../engine/engine.ts';
 import { checkEngine, type EngineInfo } from '../settings/check-engine.ts';
@@ -181,6 +183,13 @@ export class HostBuilders {
   /** Checks that the engine answers. @throws EngineError */
   async ping(): Promise<void> {
     await callEngine('ping', () => this.#engine.ping());
+  }
+
+  /** Evaluates bake files. Returns what `docker buildx bake --print` prints. @throws BakeInvalid @throws EngineError @throws the signal's reason */
+  async evaluateBake(input: BakeInput, signal: AbortSignal): Promise<string> {
+    const { hostName, instance, toolImage: image } = this.#options;
+    const labels = { 'kiln.host': hostName, 'kiln.instance': instance };
+    return await evaluateBake({ engine: this.#engine, image, labels }, input, signal);
   }
 
   /** Stops running builds. The builders and their caches stay. */

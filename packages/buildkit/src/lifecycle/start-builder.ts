@@ -6,6 +6,7 @@ import { BuildkitControl } from '../control/buildkit-control.ts';
 import { InventoryReader } from '../control/inventory.ts';
 import { callEngine, connectEngine, DEFAULT_SOCKET } from '../engine/engine.ts';
 import { enforcesFrontends } from '../run/check-frontend.ts';
+import { EngineArchives } from '../run/engine-archives.ts';
 import { PUSH_RETRIES } from '../run/push-retries.ts';
 import type { RunHost } from '../run/run-host.ts';
 import { RunOwner } from '../run/run-owner.ts';
@@ -20,7 +21,7 @@ import { TREE_PROGRAMS, toolPaths, writeDeadline, writeToolScripts } from '../to
 import { TreeBudget } from '../trees/tree-budget.ts';
 import { WorkingTrees } from '../trees/working-trees.ts';
 import { BuilderEgress } from './builder-egress.ts';
-import { containerOf, domainOf, toolContainerName } from './builder-names.ts';
+import { builderName, containerOf, domainOf, toolContainerName } from './builder-names.ts';
 import type { BuilderInfo, BuilderOptions } from './builder-options.ts';
 import { type BuilderHost, chooseDriver, entitlementsOf, prepareBuilder } from './buildx-builder.ts';
 import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
@@ -116,6 +117,9 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
     cacheBudget: budget,
   };
   options.log.info({ ...info, builder }, 'builder ready');
+  // buildx asks whether the driver builds for several platforms, which the engine's own BuildKit does only with its newer image store.
+  const hasNewerStore = driver !== 'docker' || !sizesAreFloors;
+  const archives = hasNewerStore ? undefined : new EngineArchives(engine, builderName(options));
   const runs = {
     trust,
     tool,
@@ -125,8 +129,8 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
     builder,
     features: featuresOf(help),
     platforms: info.platforms,
-    // buildx asks whether the driver builds for several platforms, which the engine's own BuildKit does only with its newer image store.
-    attests: driver !== 'docker' || !sizesAreFloors,
+    attests: hasNewerStore,
+    archives,
     connectBuildkit,
     entitlements: entitlementsOf(options),
     frontends: { allowed: options.frontends ?? 'any', isEnforced: enforcesFrontends(driver, buildkit) },
@@ -145,6 +149,7 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
     log: options.log,
     now: Date.now,
   };
+  await archives?.clear();
   const fresh = driver === 'docker' ? undefined : new FreshBuilders(host);
   return { engine, egress, info, runs, fresh, sizesAreFloors };
 }

@@ -43,6 +43,7 @@ const EXPECTED: Readonly<Record<Sample, FailureCode>> = {
   nofrom: 'dockerfile_invalid',
   nosock: 'infrastructure',
   nospace: 'disk_full',
+  ociclassic: 'build_failed',
   parse: 'dockerfile_invalid',
   pull401: 'base_image_unavailable',
   pull403: 'base_image_unavailable',
@@ -65,6 +66,12 @@ const sample = (name: Sample): FailedRun => samples[name];
 
 test.each(Object.entries(EXPECTED))('classifies the recorded failure %s as %s', (name, code) => {
   expect(classifyFailure(sample(name as Sample))).toMatchObject({ code, message: expect.stringMatching(/\S/) });
+});
+
+test('says what an engine without an exporter needs', () => {
+  expect(classifyFailure(sample('ociclassic')).message).toBe(
+    'the host’s engine cannot export type=oci; it needs the containerd image store, or a host with the driver docker-container',
+  );
 });
 
 test('reports the step, the exit code and the lines of the Dockerfile of a failed RUN', () => {

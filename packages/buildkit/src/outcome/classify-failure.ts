@@ -55,6 +55,7 @@ const RULES: readonly Rule[] = [
   runFailed,
   egressRefused,
   diskFull,
+  exporterMissing,
   gitFailed,
   pushFailed,
   engineGone,
@@ -164,6 +165,18 @@ function pushFailed({ message, step }: Evidence): Failure | undefined {
   const isPush = /^failed to push /.test(message) || /^pushing \S+ with docker$/.test(step?.name ?? '');
   // A connection that is cut off is the registry's here, not the engine's.
   return isPush && !saysEngineGone(message) ? { code: 'push_refused', message } : undefined;
+}
+
+/** What buildx says of an engine with the classic image store. */
+const NO_EXPORTER = /^(\w+) exporter is not supported for the docker driver/;
+
+function exporterMissing({ step, message }: Evidence): Failure | undefined {
+  const exporter = NO_EXPORTER.exec(message)?.[1];
+  if (step !== undefined || exporter === undefined) return undefined;
+  return {
+    code: 'build_failed',
+    message: `the host’s engine cannot export type=${exporter.toLowerCase()}; it needs the containerd image store, or a host with the driver docker-container`,
+  };
 }
 
 function baseImage({ step, message }: Evidence): Failure | undefined {

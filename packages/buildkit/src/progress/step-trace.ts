@@ -14,6 +14,8 @@ export interface ReportedStep {
   readonly startedAt?: number | undefined;
   readonly completedAt?: number | undefined;
   readonly error?: string | undefined;
+  /** Digests of what the URLs that it adds returned, in their order, if all are known. */
+  readonly contents?: readonly string[] | undefined;
 }
 
 /** Collects the steps of a run from BuildKit's statuses. */

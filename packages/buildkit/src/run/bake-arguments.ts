@@ -32,6 +32,7 @@ export async function bakeArguments(
         ...{ spec: { ...spec, ...changed }, context, contextDirs },
         secrets: secretsOf(own.secrets, renamedSecrets, ofOne),
         outputFiles: outputFiles[i] ?? [],
+        engineImages: [own.engineImages?.[i]],
         // What is exported for the request's own target includes the steps of those that it uses.
         ...(i > 0 && { cacheFlags: (own.cacheFlags ?? []).filter((flag) => flag.startsWith('--cache-from=')) }),
         proxyArgs: proxyArgs(host.proxy, spec.buildArgs),

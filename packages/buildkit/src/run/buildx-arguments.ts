@@ -45,12 +45,15 @@ export interface BuildxInvocation {
   readonly namespace?: string | undefined;
   /** Absolute paths of the files for artifacts, if there are several. */
   readonly outputFiles?: readonly string[];
+  /** For each target, the name under which its image is loaded into the engine instead of being exported. */
+  readonly engineImages?: readonly (string | undefined)[];
   /** Build arguments that the host adds. */
   readonly proxyArgs?: Readonly<Record<string, string>>;
 }
 
 /** Returns the argument list of `docker-buildx` for one build. It never passes through a shell. */
 export function buildxArguments(invocation: BuildxInvocation): string[] {
+  const [engineImage] = invocation.engineImages ?? [];
   const {
     builder,
     trust,
@@ -83,7 +86,7 @@ export function buildxArguments(invocation: BuildxInvocation): string[] {
     ...(internal && context.type === 'directory' ? [`--build-context=${internal.contextName}=${context.path}`] : []),
     ...pairs('--label', spec.labels),
     ...(spec.platforms.length > 0 ? [`--platform=${spec.platforms.join(',')}`] : []),
-    ...tagFlags(spec),
+    ...(engineImage === undefined ? tagFlags(spec) : [`--tag=${engineImage}`]),
     ...each('--annotation', spec.annotations),
     ...(spec.noCache ? ['--no-cache'] : []),
     // buildx refuses both together, and a run that is repeated without its cache has the other flag added.
@@ -99,7 +102,7 @@ export function buildxArguments(invocation: BuildxInvocation): string[] {
     ...secrets.map((place) =>
       'env' in place ? `--secret=id=${place.id},env=${place.env}` : `--secret=id=${place.id},src=${place.src}`,
     ),
-    ...outputFlags(spec, outputFiles),
+    ...(engineImage === undefined ? outputFlags(spec, outputFiles) : ['--load']),
     ...callFlags(spec, features),
     ...attestation('--provenance', spec.provenance),
     ...attestation('--sbom', spec.sbom),

@@ -24,7 +24,7 @@ const clientLogins = (ignored?: NonNullable<BuildSpec['clientLogins']>['ignored'
   spec: { source: UPLOAD, clientLogins: { registries: [REGISTRY], ...(ignored && { ignored }) } },
 });
 
-const STORE = `store a login for the team with kiln registry login ${REGISTRY}`;
+const STORE = `store a login for the team with kiln registry set ${REGISTRY}`;
 const RUN = `run docker login ${REGISTRY} before kiln build`;
 
 test.each<[string, 'pull401' | 'push401', Partial<TriedLogins>, string]>([
@@ -51,7 +51,7 @@ test.each<[string, 'pull401' | 'push401', Partial<TriedLogins>, string]>([
     'the team’s',
     'push401',
     { logins: [LOGIN, { ...CLIENT, host: 'other.example' }] },
-    `refused the team’s stored login (user robot): check its password, and whether it may push there; replace it with kiln registry login ${REGISTRY}`,
+    `refused the team’s stored login (user robot): check its password, and whether it may push there; replace it with kiln registry set ${REGISTRY}`,
   ],
   [
     'the host’s',
@@ -69,7 +69,7 @@ test.each<[string, 'pull401' | 'push401', Partial<TriedLogins>, string]>([
     'none, because the build is untrusted',
     'pull401',
     { trust: 'untrusted', ...clientLogins('untrusted') },
-    `requires a login, and the build had none (the client’s logins to ${REGISTRY} were ignored: the build is untrusted): an untrusted build gets only stored logins that are marked for it: kiln registry login ${REGISTRY} --untrusted-ok`,
+    `requires a login, and the build had none (the client’s logins to ${REGISTRY} were ignored: the build is untrusted): an untrusted build gets only stored logins that are marked for it: kiln registry set ${REGISTRY} --untrusted-ok`,
   ],
 ])('a refused build says that the login tried was %s, and what to do', (_, sample, tried, expected) => {
   expect(hintOf(sample, tried)).toBe(`\nregistry ${REGISTRY} ${expected}`);
@@ -84,6 +84,6 @@ test('Docker Hub’s refusals are understood, too', () => {
     'acme/private:1: failed to resolve source metadata for docker.io/acme/private:1: pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed';
   const outcome = { end: 'failed', failure: { code: 'base_image_unavailable', message } } as const;
   expect(explainRefusal(outcome, [], NONE).failure?.message).toBe(
-    `${message}\nDocker Hub requires a login, and the build had none: run docker login before kiln build, or store a login for the team with kiln registry login docker.io`,
+    `${message}\nDocker Hub requires a login, and the build had none: run docker login before kiln build, or store a login for the team with kiln registry set docker.io`,
   );
 });

@@ -58,7 +58,7 @@ function hintOf(registry: string, isPush: boolean, { logins, ownLogins, trust, s
     return `${where} refused the client’s login${userOf(login)}: ${check}; renew it with ${command} where kiln build runs`;
   }
   if (login) {
-    return `${where} refused the team’s stored login${userOf(login)}: ${check}; replace it with kiln registry login ${registry}`;
+    return `${where} refused the team’s stored login${userOf(login)}: ${check}; replace it with kiln registry set ${registry}`;
   }
   const ignored = spec.clientLogins?.registries.includes(registry) && ignoredLogins(spec.clientLogins);
   const had = mayHaveLogin(ownLogins, registry)
@@ -74,9 +74,9 @@ function waysOut(
   { source, clientLogins }: TriedLogins['spec'],
 ): string {
   if (trust === 'untrusted') {
-    return `an untrusted build gets only stored logins that are marked for it: kiln registry login ${registry} --untrusted-ok`;
+    return `an untrusted build gets only stored logins that are marked for it: kiln registry set ${registry} --untrusted-ok`;
   }
-  const store = `store a login for the team with kiln registry login ${registry}`;
+  const store = `store a login for the team with kiln registry set ${registry}`;
   if (clientLogins?.ignored === 'off') return store;
   const named = source.type === 'git' ? ` with --client-login ${registry}` : '';
   return `run ${command} before kiln build${named}, or ${store}`;

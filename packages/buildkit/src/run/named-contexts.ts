@@ -29,7 +29,7 @@ export async function namedContextDirs(
         dirs.set(name, await bringNamed(files.tree, name, { source: tree, times }, signal));
         continue;
       }
-      const tar = await treeTar(tree, times, halt.signal);
+      const tar = await treeTar(tree, { times }, halt.signal);
       dirs.set(name, await files.unpackNamedContext(tar, i, halt.signal));
     }
     return dirs;

@@ -63,9 +63,12 @@ async function checkedContext(
   if (source.type === 'tree') {
     await using tree = source.open(files.contentsFile);
     try {
-      const { times } = source;
-      if (host.trees) return await brought(await bringTree(host.trees, request, { tree, times }, files, halt));
-      const tar = await treeTar(tree, times, halt.signal);
+      const { times, directoryTimes } = source;
+      if (host.trees) {
+        const bringing = { tree, times, directoryTimes };
+        return await brought(await bringTree(host.trees, request, bringing, files, halt));
+      }
+      const tar = await treeTar(tree, source, halt.signal);
       await note(NO_TREES);
       return await unpack(async () => tar);
     } catch (error) {

@@ -19,6 +19,7 @@ import { BAKE_ENV, bakeArguments } from './bake-arguments.ts';
 import { type BuildxInvocation, buildxArguments, callEnv, unenforcedLimits } from './buildx-arguments.ts';
 import { cacheFlags, failedExport, localCacheFlags, s3Env } from './cache-flags.ts';
 import { hiddenPart } from './docker-config.ts';
+import { saveArchives } from './engine-archives.ts';
 import { hiddenSecrets } from './hidden-secrets.ts';
 import { Laps } from './laps.ts';
 import { explainRefusal } from './login-refusal.ts';
@@ -27,6 +28,7 @@ import { namedContextDirs } from './named-contexts.ts';
 import { packOutputs } from './pack-outputs.ts';
 import { prepareContext } from './prepare-context.ts';
 import { pushAgain } from './push-again.ts';
+import { readRemotes } from './read-remotes.ts';
 import { RecordSink } from './record-sink.ts';
 import { refusedEntitlements } from './refused-entitlements.ts';
 import { runBuildx } from './run-buildx.ts';
@@ -63,6 +65,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const archive = await files.placeArchive(request.archive, halt.signal);
   const sources = [request.source, ...[...(request.targets?.values() ?? [])].map(({ source }) => source)];
   const outputFiles = artifacts > 1 ? await files.placeOutputs(artifacts) : [];
+  const engineImages = host.archives?.imagesOf(`${request.buildId}-${request.attempt}`, targetSpecs(spec));
   const policy = await files.placeSourcePolicy(host.sourcePolicy(sources));
   const invocation: BuildxInvocation = {
     builder: host.builder,
@@ -77,6 +80,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     features: host.features,
     cacheFlags: [...cacheFlags(caches, request.cacheForm ?? (() => 'index')), ...localCacheFlags(archive)],
     outputFiles,
+    ...(engineImages && { engineImages }),
     namespace: request.ownNamespace,
     proxyArgs: proxyArgs(host.proxy, spec.buildArgs),
   };
@@ -120,10 +124,17 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   for (const one of unquiet) await awaitQuiet(host.connectBuildkit, one, host.log);
   const history = ref === undefined || halt.reason ? undefined : await readRest(host, ref, reader);
   await reader.end();
-  request.observer?.steps(first.trace.steps, first.trace.leftOut);
+  if (request.observer) {
+    const steps = await readRemotes(host, first.trace.steps, () => (bake ? Promise.resolve(undefined) : files.ref()));
+    request.observer.steps(steps, first.trace.leftOut);
+  }
   const finished =
     history && exitCode !== 0 && reader.brokenOff && isAllDone(spec, history, reader) ? history : undefined;
-  const isWhole = exitCode === 0 || finished !== undefined;
+  const isBuilt = exitCode === 0 || finished !== undefined;
+  const images = engineImages ?? [];
+  const isWhole = host.archives
+    ? await saveArchives({ archives: host.archives, targets, images, files: outputFiles, artifact }, isBuilt, halt)
+    : isBuilt;
   if (artifact && isWhole) await packOutputs(outputFiles, artifact);
   const stored = await artifact?.finish(isWhole);
   const facts = reader.facts();
@@ -134,7 +145,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const metadata = finished?.metadata ?? (exitCode === 0 ? await files.metadata() : {});
   const outcome = outcomeOf({
     spec,
-    exitCode: finished ? 0 : exitCode,
+    exitCode: isBuilt ? (isWhole ? 0 : undefined) : exitCode,
     halted: halt.reason,
     ...facts,
     failed,

@@ -7,6 +7,7 @@ import type { ToolContainer } from '../tool/tool-container.ts';
 import type { ToolPaths } from '../tool/tool-scripts.ts';
 import type { WorkingTrees } from '../trees/working-trees.ts';
 import type { BuildxFeatures } from './buildx-arguments.ts';
+import type { EngineArchives } from './engine-archives.ts';
 import type { PushRetries } from './push-retries.ts';
 import type { RunOwner } from './run-owner.ts';
 import type { ContextSource, RunRequest } from './run-request.ts';
@@ -26,6 +27,8 @@ export interface RunHost {
   readonly platforms: readonly string[];
   /** Whether images get attestations of where they come from, by default. */
   readonly attests: boolean;
+  /** Makes the archives of images where BuildKit exports none. */
+  readonly archives?: EngineArchives | undefined;
   readonly connectBuildkit: ConnectBuildkit;
   /** Frontends that builds may name, and whether BuildKit itself enforces them. */
   readonly frontends: { readonly allowed: AllowedFrontends; readonly isEnforced: boolean };

@@ -46,6 +46,8 @@ export type ContextSource =
       open(spoolFile: string): TreeSource & AsyncDisposable;
       /** Times to give the tree's entries. Default: a file keeps its time from one build of the repo to the next until its content changes. */
       readonly times?: SubmittedTimes | undefined;
+      /** Without `times`: those of directories and links, for those that are new to this host. Default: the present. */
+      readonly directoryTimes?: SubmittedTimes | undefined;
       /** Opens the tar that an older version has stored instead of the tree; undefined if there is none. */
       tar?(signal: AbortSignal): Promise<Readable | undefined>;
     };

@@ -103,7 +103,7 @@ async function contextOf(
   };
   if (source.type === 'tar') return await unpack(() => source.open());
   await using tree = source.open(`${files.contentsFile}-target-${i}`);
-  return await unpack(() => treeTar(tree, source.times, halt.signal));
+  return await unpack(() => treeTar(tree, source, halt.signal));
 }
 
 function isSameTree(own: ContextSource, { id, times }: TreeSourceOf): boolean {

@@ -54,8 +54,9 @@ test('builds a tree on a host whose tool image can’t keep it, and says so', as
 });
 
 test('gives entries there the times that were submitted', async () => {
-  const read = async (paths: readonly ByteString[]) => new Map(paths.map((path) => [path, 1_234_567_890_000_000_000n]));
-  const build = beginTree(poor, 'poor', TREE, { spec: { noCache: true } }, { id: 'times', read });
+  const read = async () => (paths: readonly ByteString[]) =>
+    new Map(paths.map((path) => [path, 1_234_567_890_000_000_000n]));
+  const build = beginTree(poor, 'poor', TREE, { spec: { noCache: true } }, { times: { id: 'times', read } });
   expect(await build.outcome).toMatchObject({ end: 'succeeded' });
   expect(build.output().match(/ 1234567890 /g)).toHaveLength(4);
 });

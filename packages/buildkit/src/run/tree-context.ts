@@ -3,6 +3,7 @@ import {
   type ByteString,
   checkReadable,
   NoBuildFile,
+  notFilesOf,
   padding,
   paxHeaders,
   shownBytes,
@@ -33,7 +34,7 @@ export class ContextGone extends ContextUnusable {
   }
 }
 
-interface TreeToBring extends Partial<Pick<TreeRequest, 'dockerfile' | 'ignores'>> {
+interface TreeToBring extends Partial<Pick<TreeRequest, 'dockerfile' | 'ignores' | 'directoryTimes'>> {
   readonly tree: TreeSource;
   readonly times: TreeContext['times'];
 }
@@ -48,12 +49,15 @@ const SHOWN_PATHS = 3;
 export async function bringTree(
   trees: WorkingTrees,
   { spec, trust = 'trusted', domain = trust, repo }: RunRequest,
-  { tree: source, times, dockerfile = spec.dockerfile, ignores }: TreeToBring,
+  { tree: source, times, directoryTimes, dockerfile = spec.dockerfile, ignores }: TreeToBring,
   files: RunFiles,
   halt: Halt,
 ): Promise<BroughtTree> {
   const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
-  const leased = await trees.acquire({ domain, repo, namespace }, { source, times, dockerfile, ignores });
+  const leased = await trees.acquire(
+    { domain, repo, namespace },
+    { source, times, directoryTimes, dockerfile, ignores },
+  );
   try {
     const brought = await leased.bring(halt.signal);
     files.useTree(leased);
@@ -100,14 +104,19 @@ export function returnNote(returned: readonly ByteString[]): string {
 }
 
 /** Opens a tree as the tar that an upload would have been, for hosts that keep no trees. @throws ContextUnusable */
-export async function treeTar(tree: TreeSource, times: TreeContext['times'], signal: AbortSignal): Promise<Readable> {
+export async function treeTar(
+  tree: TreeSource,
+  { times, directoryTimes }: Pick<TreeContext, 'times' | 'directoryTimes'>,
+  signal: AbortSignal,
+): Promise<Readable> {
   try {
     const listing = await tree.list([], signal);
     checkReadable(listing);
-    const paths = listing.map(({ path }) => path);
-    const read = await times?.read(paths, signal);
+    const timed = times ? listing : notFilesOf(listing);
+    const read = await (times ?? directoryTimes)?.read(signal);
+    const given = read?.(timed.map(({ path }) => path));
     const now = BigInt(Date.now()) * 1_000_000n;
-    const entries = listing.map((entry): TimedEntry => ({ ...entry, mtimeNs: read?.get(entry.path) ?? now }));
+    const entries = listing.map((entry): TimedEntry => ({ ...entry, mtimeNs: given?.get(entry.path) ?? now }));
     return Readable.from(tarOf(tree, entries, signal), { objectMode: false });
   } catch (error) {
     throw signal.aborted ? error : unusable(error, '');

@@ -26,17 +26,31 @@ export interface PrivateEngine extends AsyncDisposable {
   start(): Promise<void>;
 }
 
+export interface PrivateEngineOptions {
+  /** Size of its disk. Default: this machine's. */
+  readonly diskBytes?: number;
+  /** Whether it has the classic image store instead of containerd's. */
+  readonly classicStore?: boolean;
+}
+
+/** The substitute for BuildKit, with one setting of its engine changed. */
+const WITH_CLASSIC_STORE =
+  'sed \'s/"containerd-snapshotter":true/"containerd-snapshotter":false/\' /usr/bin/buildkitd > /tmp/buildkitd && exec perl /tmp/buildkitd';
+
 /**
  * Starts a separate Docker Engine in a container, from the tests' substitute for BuildKit's image.
  * @param images images to copy into it
- * @param diskBytes size of its disk. Default: this machine's
  */
-export async function startPrivateEngine(images: readonly string[], diskBytes?: number): Promise<PrivateEngine> {
+export async function startPrivateEngine(
+  images: readonly string[],
+  { diskBytes, classicStore = false }: PrivateEngineOptions = {},
+): Promise<PrivateEngine> {
   const dir = await mkdtemp(join(tmpdir(), 'kiln-engine-'));
   const data = join(dir, 'data');
   const prepared = diskBytes === undefined && (await copyEngineData(images, data));
   const container = await engine.createContainer({
     Image: IMAGES.buildkit,
+    ...(classicStore && { Entrypoint: ['sh', '-c', WITH_CLASSIC_STORE] }),
     HostConfig: {
       Privileged: true,
       Binds: [`${dir}:${dir}`, `${dir}/run:${RUN}`, ...(prepared ? [`${data}:${DATA}`] : [])],

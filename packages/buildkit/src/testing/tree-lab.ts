@@ -22,14 +22,25 @@ export function beginTree(
   repo: string,
   tree: TestTree,
   more: TestBuild = {},
-  times?: SubmittedTimes,
+  times: SentTimes = {},
 ): RunningBuild {
-  return begin(builder, { repo, source: { ...treeSource(tree), times }, ...more });
+  return begin(builder, { repo, source: { ...treeSource(tree), ...times }, ...more });
+}
+
+export interface SentTimes {
+  readonly times?: SubmittedTimes;
+  readonly directoryTimes?: SubmittedTimes;
 }
 
 /** Builds a tree, which has to succeed. */
-export async function buildTree(of: Lab, repo: string, tree: TestTree, spec: object = {}): Promise<RunningBuild> {
-  const build = beginTree(of, repo, tree, { spec });
+export async function buildTree(
+  of: Lab,
+  repo: string,
+  tree: TestTree,
+  spec: object = {},
+  times: SentTimes = {},
+): Promise<RunningBuild> {
+  const build = beginTree(of, repo, tree, { spec }, times);
   expect(await build.outcome).toMatchObject({ end: 'succeeded' });
   return build;
 }

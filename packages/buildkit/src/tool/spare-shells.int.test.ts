@@ -67,6 +67,32 @@ test('a waiting shell becomes exactly the process that the engine would have mad
   expect(expected.stdout).toContain('uid=70001 gid=70002');
 });
 
+test('a waiting shell becomes a command with a standard input, of which it keeps nothing', async () => {
+  const { spare } = newSpare();
+  const command = { argv: ['/bin/sh', '-c', 'id -u; exec cat'], env: ['A=b'], user: '70001:70001', stdin: true };
+  const input = `exit 9\n${'not for a shell\n'.repeat(10_000)}`;
+  for (let round = 1; round <= 3; round += 1) {
+    const shell = await taken(spare, command);
+    const output = shell.hasPrinted().then(async () => {
+      const captured = shell.capture(TIMEOUT_MS);
+      await shell.send(Buffer.from(input));
+      shell.endInput();
+      return await captured;
+    });
+    expect(await output).toEqual({ exitCode: 0, stdout: `\n70001\n${input}`, stderr: '' });
+  }
+});
+
+test('a shell that cannot become a command with a standard input ends, and says why', async () => {
+  const { spare } = newSpare();
+  const shell = await taken(spare, { argv: ['/no/such/program'], env: [], user: '70001:70001', stdin: true });
+  await shell.hasPrinted();
+  expect(await shell.capture(TIMEOUT_MS)).toMatchObject({
+    exitCode: 127,
+    stderr: expect.stringMatching(/No such file/),
+  });
+});
+
 test('another shell waits once one was taken', async () => {
   const { spare } = newSpare();
   const command = { argv: ['id', '-u'], env: [], user: '70001:70001' };

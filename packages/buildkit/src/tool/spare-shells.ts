@@ -5,6 +5,8 @@ export interface ShellCommand {
   readonly env: readonly string[];
   /** `uid:gid` */
   readonly user: string;
+  /** Whether it reads a standard input. Default: it gets an empty one. */
+  readonly stdin?: boolean | undefined;
 }
 
 /** What a spare shell is: it reads its commands from standard input. */
@@ -49,14 +51,17 @@ export class SpareShells {
     this.#refill ??= setTimeout(() => void this.#fill(container), this.#refillMs).unref();
   }
 
-  /** Returns a process of the command, if a shell is waiting. Another one is made a little later. */
+  /**
+   * Returns a process of the command, if a shell is waiting. Another one is made a little later. What is written to a command with a standard input before the
+   * process has printed something may be lost.
+   */
   take(command: ShellCommand): ToolProcess | undefined {
     const shell = this.#shells.filter(({ isOpen }) => isOpen).shift();
     this.#shells = this.#shells.filter((other) => other !== shell && other.isOpen);
     this.prepare();
     if (!shell) return undefined;
     shell.write(shellText(command));
-    shell.endInput();
+    if (!command.stdin) shell.endInput();
     return shell;
   }
 
@@ -100,16 +105,18 @@ export class SpareShells {
 
 /**
  * Returns shell commands that turn the shell into the command, in the same process. Values are set by `export`, which is built in: as arguments of
- * a program they could be read by others' processes in the container.
+ * a program they could be read by others' processes in the container. With a standard input it first prints an empty line: a shell may read ahead, but no further
+ * than to the end of the line that it carries out.
  */
-export function shellText({ argv, env, user }: ShellCommand): string {
+export function shellText({ argv, env, user, stdin }: ShellCommand): string {
   const [uid, gid] = user.split(':');
   const variables = env.map((variable) => {
     const at = variable.indexOf('=');
     return `export ${variable.slice(0, at)}=${quoted(variable.slice(at + 1))}\n`;
   });
   const command = argv.map(quoted).join(' ');
-  return `${variables.join('')}exec setpriv --reuid=${uid} --regid=${gid} --groups=${gid} -- ${command} </dev/null\n`;
+  const become = `exec setpriv --reuid=${uid} --regid=${gid} --groups=${gid} -- ${command}`;
+  return `${variables.join('')}${stdin ? `echo; ${become}` : `${become} </dev/null`}\n`;
 }
 
 /** Quotes for a POSIX shell: within single quotes only these mean anything. */

@@ -29,6 +29,8 @@ export interface ToolCommand {
   readonly user?: string;
   /** Whether it gets a standard input, for `ToolProcess.write`. */
   readonly stdin?: boolean;
+  /** Whether a waiting shell may become it although it has a standard input. Then an empty line comes first in its output. */
+  readonly mayPrintFirst?: boolean;
 }
 
 const PULL_TIMEOUT_MS = 600_000;
@@ -182,8 +184,7 @@ export class ToolContainer {
    */
   async start(command: ToolCommand): Promise<ToolProcess> {
     if ((await this.#socketNow()) !== this.#socket) await this.ensure();
-    const { argv, env = [], user, stdin = false } = command;
-    const waiting = user === undefined || stdin ? undefined : this.#spare.take({ argv, env, user });
+    const waiting = await this.#waiting(command);
     if (waiting) return waiting;
     try {
       return await this.#start(command);
@@ -192,6 +193,21 @@ export class ToolContainer {
       await this.ensure();
       return await this.#start(command);
     }
+  }
+
+  /** Returns a process of the command that a spare shell has become. */
+  async #waiting({
+    argv,
+    env = [],
+    user,
+    stdin = false,
+    mayPrintFirst = false,
+  }: ToolCommand): Promise<ToolProcess | undefined> {
+    if (user === undefined || (stdin && !mayPrintFirst)) return undefined;
+    const process = this.#spare.take({ argv, env, user, stdin });
+    if (!process || !stdin) return process;
+    await process.hasPrinted();
+    return process.isOpen ? process : undefined;
   }
 
   async #start({ argv, env = [], user, stdin = false }: ToolCommand): Promise<ToolProcess> {

@@ -39,6 +39,19 @@ export class ToolProcess {
     this.#socket.once('close', listener);
   }
 
+  /** Waits until it has printed something, which stays to be read, or has ended. */
+  async hasPrinted(): Promise<void> {
+    const socket = this.#socket;
+    if (!this.isOpen || socket.readableLength > 0) return;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        socket.off('readable', done).off('close', done);
+        resolve();
+      };
+      socket.on('readable', done).on('close', done);
+    });
+  }
+
   /** Writes to its standard input. The process must have been started with one. */
   write(text: string): void {
     this.#socket.write(text);

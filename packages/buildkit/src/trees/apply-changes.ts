@@ -70,7 +70,9 @@ export class TreeProcess implements AsyncDisposable {
     script: string,
     { dir, uid }: TreePlace,
   ): Promise<TreeProcess> {
-    return new TreeProcess(await tool.start({ argv: [script, dir], user: `${uid}:${uid}`, stdin: true }));
+    return new TreeProcess(
+      await tool.start({ argv: [script, dir], user: `${uid}:${uid}`, stdin: true, mayPrintFirst: true }),
+    );
   }
 
   /**

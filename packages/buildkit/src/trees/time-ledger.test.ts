@@ -106,6 +106,22 @@ describe('the ledger of times', () => {
     expect((await give(ledger, { a: '1' }, 2000)).times.a).toBeGreaterThan(first.times.a as bigint);
   });
 
+  test('gives new and changed directories the time that was sent, and files none that is later for one from the future', async () => {
+    const ledger = new TimeLedger(newDir(), new EntryMemory(1_000));
+    const given = async (files: Files, ms: number, sent: bigint) => {
+      const tree = { id: JSON.stringify(files), entries: async () => [] as readonly TimedEntry[] };
+      const result = await ledger.give(tree, listingOf(files), ms, new Map([['d' as ByteString, sent]]));
+      result.running[Symbol.dispose]();
+      return Object.fromEntries(result.entries.map(({ path, mtimeNs }) => [path, mtimeNs]));
+    };
+    const latest = 2n ** 63n - 1n;
+    expect(await given({ a: '1', 'd/x': '1' }, 1000, 7n)).toMatchObject({ d: 7n, 'd/x': 1_001_000_000n });
+    // It is as it was.
+    expect(await given({ a: '2', 'd/x': '1' }, 2000, 8n)).toMatchObject({ a: 2_001_000_000n, d: 7n });
+    expect(await given({ a: '2', 'd/x': '2' }, 3000, latest)).toMatchObject({ d: latest, 'd/x': 3_001_000_000n });
+    expect(await given({ a: '3', 'd/x': '2' }, 4000, 9n)).toMatchObject({ a: 4_001_000_000n, d: latest });
+  });
+
   test('treats a damaged file as none', async () => {
     const dir = newDir();
     const first = await give(new TimeLedger(dir, new EntryMemory(1_000)), { a: '1' }, 1000);

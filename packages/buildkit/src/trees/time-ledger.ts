@@ -78,14 +78,18 @@ export class TimeLedger {
     return this.#alone(async () => (issue === (await this.issue()) ? this.#run(given) : undefined));
   }
 
-  /** Gives the entries of a tree their times, and remembers them. @param given its entries are set @param nowMs ms since the epoch */
-  give(given: GivenTree, listing: Listing, nowMs: number): Promise<Given> {
+  /**
+   * Gives the entries of a tree their times, and remembers them. @param given its entries are set @param nowMs ms since the epoch
+   * @param sent times of directories and links, for `assignTimes`
+   */
+  give(given: GivenTree, listing: Listing, nowMs: number, sent?: ReadonlyMap<ByteString, bigint>): Promise<Given> {
     return this.#alone(async () => {
       const before = await this.#load();
-      const newest = newestTime(before);
+      // Others may have times that a client sent, which may be centuries ahead.
+      const newest = newestTime(before.filter(({ type }) => type === 'file'));
       // Not before the end of this millisecond, and forward even if the clock went back.
       const clock = BigInt(nowMs + 1) * MS;
-      const entries = assignTimes(listing, before, clock > newest ? clock : newest + 1n);
+      const entries = assignTimes(listing, before, clock > newest ? clock : newest + 1n, sent);
       given.entries = async () => entries;
       const others = [...this.#running].filter(({ id }) => id !== given.id);
       const settled = settledEntries(entries, await Promise.all(others.map((other) => other.entries())));

@@ -1,7 +1,8 @@
+import { type ByteString, decodeTimes, encodeTimes } from '@kiln/trees';
 import type { TestTree } from '@kiln/trees/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FROM, type Lab, lab, type RunningBuild } from '../testing/lab.ts';
-import { buildTree } from '../testing/tree-lab.ts';
+import { buildTree, type SentTimes } from '../testing/tree-lab.ts';
 
 let shared: Lab;
 beforeAll(async () => {
@@ -9,7 +10,8 @@ beforeAll(async () => {
 });
 afterAll(() => shared[Symbol.asyncDispose]());
 
-const built = (repo: string, tree: TestTree, spec: object = {}) => buildTree(shared, repo, tree, spec);
+const built = (repo: string, tree: TestTree, spec: object = {}, times: SentTimes = {}) =>
+  buildTree(shared, repo, tree, spec, times);
 
 /** Mounts for `MAKE`. */
 const mountOf = (id: string) => `--mount=type=cache,id=${id},target=/m`;
@@ -50,4 +52,24 @@ test('says so if COPY may bring back an earlier time, as it does with plain buil
   // What the note advises helps.
   const anew = await built(mount, tree('1'), { buildArgs: { N: '3' }, noCache: true });
   expect(anew.output()).toBe('a 1');
+});
+
+test('gives directories and links that are new to the host the times that were sent, and no other file or link', async () => {
+  const dockerfile = `${FROM}\nARG N\nRUN --network=none --mount=type=bind,target=/c cd /c && stat -c '%n %Y' d d/e l m new 2>&1; test ! d/x -ot /etc/hostname`;
+  const tree = (more: TestTree): TestTree => {
+    const d = { dir: { e: { dir: {} }, x: 'x' } };
+    return { Dockerfile: dockerfile, d, l: { link: 'd' }, m: { link: 'd' }, ...more };
+  };
+  const run = async (of: TestTree, count: number, s: bigint) => {
+    const bytes = encodeTimes(Array.from({ length: count }, () => s * 1_000_000_000n));
+    const read = async () => (paths: readonly ByteString[]) => decodeTimes(bytes, paths);
+    const build = await built('sent', of, { noCache: true }, { directoryTimes: { id: `${s}`, read } });
+    return build.output().replace(/^stat: .*\n/gm, '');
+  };
+  const [first, second] = [981_158_400n, 1_000_000_000n];
+  expect(await run(tree({}), 4, first)).toBe(`d ${first}\nd/e ${first}\nl ${first}\nm ${first}\n`);
+  const changed = await run(tree({ m: { link: 'd/e' }, new: { dir: {} } }), 5, second);
+  expect(changed).toMatch(new RegExp(`^d ${first}\nd/e ${first}\nl ${first}\nm (\\d+)\nnew ${second}\n$`));
+  // A link that leads elsewhere now has a time as a file that has changed.
+  expect(Number(/^m (\d+)$/m.exec(changed)?.[1])).toBeGreaterThan(1_700_000_000);
 });

@@ -10,6 +10,7 @@ import {
   type Listing,
   listedBuildFiles,
   newestTime,
+  notFilesOf,
   type TimedEntry,
   type TreeChanges,
   type TreeRecord,
@@ -34,14 +35,19 @@ const BLOCK_BYTES = 4096;
 export interface SubmittedTimes {
   /** Identifies them: equal ids mean equal times. */
   readonly id: string;
-  /** @param paths of all entries of the tree, in the order of a `Listing` */
-  read(paths: readonly ByteString[], signal: AbortSignal): Promise<ReadonlyMap<ByteString, bigint>>;
+  /** @throws TreePartMissing */
+  read(signal: AbortSignal): Promise<TimesOfPaths>;
 }
+
+/** Returns the times of paths: of all entries that they were made of, in the order of a `Listing`. @throws TreeFault */
+export type TimesOfPaths = (paths: readonly ByteString[]) => ReadonlyMap<ByteString, bigint>;
 
 export interface TreeRequest {
   readonly source: TreeSource;
   /** Default: each file keeps its time until its content changes. */
   readonly times: SubmittedTimes | undefined;
+  /** Those of directories and links, if `times` is undefined: for those that the ledger doesn't have. They aren't part of what the build needs. */
+  readonly directoryTimes?: SubmittedTimes | undefined;
   /** Path of the Dockerfile in the tree; undefined for a named context, which has none of the build's. */
   readonly dockerfile: string | undefined;
   /** Whether ignore files apply. Default: true. */
@@ -190,13 +196,23 @@ export class WorkingTree {
     const started = starting?.catch(() => undefined);
     await using spare = new AsyncDisposableStack();
     spare.defer(async () => await (await started)?.[Symbol.asyncDispose]());
+    const timesRead = (times ?? request.directoryTimes)?.read(signal);
+    // Awaited below, when there is a listing.
+    timesRead?.catch(() => undefined);
     const listing = await source.list(record?.entries ?? [], signal);
     checkReadable(listing);
     const found = dockerfile === undefined ? undefined : await listedBuildFiles(listing, dockerfile);
     const files = found && (request.ignores === false ? { ...found, ignoreFile: undefined } : found);
     const copies = files ? copiesOf(files, asked) : NO_COPIES;
     const given: GivenTree = { id, entries: () => Promise.resolve([]) };
-    const { entries, issue, returned } = await this.#timed(given, listing, request, ledger.times, running, signal);
+    const { entries, issue, returned } = await this.#timed(
+      given,
+      listing,
+      request,
+      ledger.times,
+      running,
+      await timesRead,
+    );
     await this.#become(record, {
       entries,
       source,
@@ -240,18 +256,18 @@ export class WorkingTree {
     { times, dockerfile }: TreeRequest,
     ledger: TimeLedger,
     running: DisposableStack,
-    signal: AbortSignal,
+    read: TimesOfPaths | undefined,
   ): Promise<Pick<Given, 'entries' | 'issue' | 'returned'>> {
     const context =
       dockerfile === OUTSIDE_DOCKERFILE ? listing.filter(({ path }) => path !== OUTSIDE_DOCKERFILE) : listing;
-    if (!times) {
-      const result = await ledger.give(given, context, this.#deps.now());
+    if (!times || !read) {
+      const sent = read?.(notFilesOf(listing).map(({ path }) => path));
+      const result = await ledger.give(given, context, this.#deps.now(), sent);
       running.use(result.running);
       return result;
     }
-    const paths = listing.map(({ path }) => path);
-    const read = await times.read(paths, signal);
-    const entries = context.map((entry) => ({ ...entry, mtimeNs: read.get(entry.path) ?? 0n }));
+    const sent = read(listing.map(({ path }) => path));
+    const entries = context.map((entry) => ({ ...entry, mtimeNs: sent.get(entry.path) ?? 0n }));
     given.entries = async () => entries;
     const cleared = await ledger.clear(given);
     running.use(cleared.running);

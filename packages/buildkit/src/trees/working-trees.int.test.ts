@@ -269,11 +269,11 @@ describe('a tree’s own user', () => {
 
 test('gives entries exactly the times that were submitted, and never hides a change behind one of them', async () => {
   const ns = (path: string) => BigInt(Buffer.from(path).readUInt8(0)) * 1_000_000_007n - 100_000_000_000n;
-  const read = async (paths: readonly ByteString[]) => new Map(paths.map((path) => [path, ns(path)]));
+  const read = async () => (paths: readonly ByteString[]) => new Map(paths.map((path) => [path, ns(path)]));
   const [dir = ''] = await newTrees(async () => {
     for (const a of ['1', '2', '1']) {
       const tree = { Dockerfile: `${FROM}\nCOPY . /c\nRUN cat /c/a`, a, d: { dir: { l: { link: 'a' } } } };
-      const build = beginTree(shared, 'submitted', tree, { spec: { noCache: true } }, { id: 'same', read });
+      const build = beginTree(shared, 'submitted', tree, { spec: { noCache: true } }, { times: { id: 'same', read } });
       expect(await build.outcome).toMatchObject({ end: 'succeeded' });
       expect(build.output()).toBe(a);
     }

@@ -1,5 +1,6 @@
 import { CACHE_KINDS, readCacheKey } from '@kiln/domain';
 import { z } from 'zod';
+import { bakeInput } from '../http/bake-evaluation.ts';
 import { domainKey, hostName } from '../http/host-report.ts';
 
 const bytes = z.int().min(0);
@@ -89,8 +90,11 @@ const seedTask = z.object({
   snapshot: taskId,
 });
 
+/** Evaluates bake files, and returns `evaluateResult`. */
+const evaluateTask = z.object({ type: z.literal('evaluate'), team: z.string(), bake: bakeInput });
+
 /** What a host is to do besides builds. */
-export const hostTaskOrder = z.discriminatedUnion('type', [dropTask, saveTask, seedTask]);
+export const hostTaskOrder = z.discriminatedUnion('type', [dropTask, saveTask, seedTask, evaluateTask]);
 export type HostTaskOrder = z.output<typeof hostTaskOrder>;
 export type HostTaskType = HostTaskOrder['type'];
 
@@ -102,6 +106,7 @@ export const HOST_TASK_FAILURES = [
   'invalid_order',
   'snapshot_not_found',
   'snapshot_refused',
+  'bake_invalid',
   'failed',
 ] as const;
 export type HostTaskFailure = (typeof HOST_TASK_FAILURES)[number];
@@ -135,6 +140,6 @@ export type HostTask = z.output<typeof hostTask>;
 
 /** Returns the team that a task concerns; undefined if it concerns the whole host. */
 export function teamOfTask(order: HostTaskOrder): string | undefined {
-  if (order.repo !== undefined) return readCacheKey(order.repo).team;
+  if ('repo' in order && order.repo !== undefined) return readCacheKey(order.repo).team;
   return 'team' in order ? order.team : undefined;
 }

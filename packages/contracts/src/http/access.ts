@@ -89,6 +89,65 @@ export const loginQuery = z.strictObject({
   returnTo: z.string().default('/').meta({ description: 'Path of this site to return to after the login.' }),
 });
 
+/** Query of the routes `/auth/cli`. */
+export const cliLoginQuery = z.strictObject({
+  code: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'a code of 64 hexadecimal digits')
+    .meta({
+      description: 'SHA-256 of the token that the command has made and keeps, in hexadecimal.',
+    }),
+  name: z
+    .string()
+    .regex(/^[^\p{Cc}]{1,100}$/u, '1 to 100 characters without control characters')
+    .optional()
+    .meta({ description: 'Name of the machine on which the command runs, for the person who approves.' }),
+});
+
+export const cliLoginView = z
+  .strictObject({
+    approved: z.boolean(),
+    page: z.string().meta({ description: 'URL of the page to approve it, without its query.' }),
+  })
+  .meta({ id: 'CliLogin' });
+export type CliLoginView = z.output<typeof cliLoginView>;
+/** Body of `POST /auth/session`: exactly one of them. */
+export const sessionRequest = z
+  .strictObject({
+    token: z.string().min(1).max(16_384).optional().meta({ description: 'A bearer token of a user.' }),
+    code: z
+      .string()
+      .min(1)
+      .max(200)
+      .optional()
+      .meta({ description: 'A code from `POST /auth/codes`, which works once.' }),
+  })
+  .superRefine((request, ctx) => {
+    if ((request.token === undefined) === (request.code === undefined)) {
+      ctx.addIssue({ code: 'custom', path: ['token'], message: 'either a token or a code', input: request.token });
+    }
+  })
+  .meta({ id: 'SessionRequest' });
+
+export const loginCode = z
+  .strictObject({
+    code: z.string().meta({ description: 'Logs in a browser once: open `/#login=CODE` of this server.' }),
+    expiresAt: instant,
+  })
+  .meta({ id: 'LoginCode' });
+export type LoginCode = z.output<typeof loginCode>;
+
+export const loginMethods = z
+  .strictObject({
+    token: z.literal(true).meta({ description: 'A token can always be exchanged for a session.' }),
+    oidc: z
+      .strictObject({ name: z.string() })
+      .optional()
+      .meta({ description: 'The issuer of `GET /auth/login`; absent if none is configured.' }),
+  })
+  .meta({ id: 'LoginMethods' });
+export type LoginMethods = z.output<typeof loginMethods>;
+
 export const whoamiView = z
   .strictObject({
     kind: z.enum(PRINCIPAL_KINDS),

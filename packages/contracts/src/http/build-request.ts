@@ -25,7 +25,7 @@ export const uploadSource = z
     }),
     times: contextDigest.optional().meta({
       description:
-        'Digest of an uploaded file with the modification time of each entry of the tree: ns since the epoch, 8 bytes each, big-endian and signed; depth first, each directory before its contents, names in the order of their bytes. Needed with `digest` if `mtimes` is `submitted`.',
+        'Digest of an uploaded file with the modification time of each entry of the tree: ns since the epoch, 8 bytes each, big-endian and signed; depth first, each directory before its contents, names in the order of their bytes. Needed with `digest` if `mtimes` is `submitted`. If it is `stable`, only the times of directories and symbolic links, in the same order; a host gives them to those that are new to it.',
     }),
   })
   .meta({ id: 'UploadSource' });

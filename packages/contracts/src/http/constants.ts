@@ -26,3 +26,11 @@ export const MTIME_MODES = ['stable', 'submitted'] as const;
 
 /** Privileges of RUN steps that BuildKit grants only if it is asked to (`RUN --network=host`, `RUN --security=insecure`). */
 export const ENTITLEMENTS = ['network.host', 'security.insecure'] as const;
+
+/** Entries of a context: all, or directories and symbolic links only. */
+export type TimedEntries = 'all' | 'directories';
+
+/** Returns of which entries a build's contexts come with times: a host keeps those of files itself, unless the build is to have the submitted ones. */
+export function timedEntries({ mtimes }: { readonly mtimes?: string | undefined }): TimedEntries {
+  return mtimes === 'submitted' ? 'all' : 'directories';
+}

@@ -23,6 +23,12 @@ export const hostDisk = z.strictObject({
 });
 export type HostDisk = z.output<typeof hostDisk>;
 
+/** How busy a host's processors are. */
+export const hostLoad = z.strictObject({
+  average: z.number().min(0).meta({ description: 'Load average of the last minute.' }),
+  cpus: z.int().min(1).meta({ description: 'Processors that the worker may use.' }),
+});
+
 /** Key of an isolation domain, as returned by `isolationDomain`. */
 export const domainKey = z
   .string()
@@ -80,6 +86,7 @@ export const hostReport = z.strictObject({
   /** Absent if BuildKit doesn't report it. */
   buildkitVersion: z.string().optional(),
   disk: hostDisk.optional(),
+  load: hostLoad.optional(),
   /** Absent if nothing is set, or the worker doesn't report it. */
   network: hostNetwork.optional(),
   /** Types of host tasks that it can carry out. A worker that doesn't report them can carry out none. */

@@ -49,7 +49,7 @@ export const scheduleRequest = z
   })
   .superRefine(({ request: { source, registryLogins } }, ctx) => {
     if (registryLogins !== undefined) {
-      const message = 'it to be absent, because a schedule has no client; store logins with kiln registry login';
+      const message = 'it to be absent, because a schedule has no client; store logins with kiln registry set';
       ctx.addIssue({ code: 'custom', path: ['request', 'registryLogins'], message });
     }
     if (source.type !== 'upload' || source.digest !== undefined) return;

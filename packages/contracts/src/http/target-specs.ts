@@ -1,5 +1,6 @@
 import { type UploadedContext, uploadedContexts } from './build-contexts.ts';
 import type { BuildSpec } from './build-request.ts';
+import { type TimedEntries, timedEntries } from './constants.ts';
 import { pushedNames } from './outputs-of.ts';
 
 /** One target of a build, as a build of its own would be. */
@@ -65,6 +66,26 @@ export function onAllTargets(
   return { ...spec, ...fields, bake: { ...spec.bake, targets: Object.fromEntries(targets) } };
 }
 
+/**
+ * Returns a build without the times of its contexts' directories and links, which come with `mtimes: stable`: builds of the same tree are the same without them.
+ * Times of named contexts stay, because they are exactly those that a build gets.
+ */
+export function withoutDirectoryTimes(spec: BuildSpec): BuildSpec {
+  if (spec.mtimes === 'submitted') return spec;
+  const source = withoutTimes(spec.source);
+  if (!spec.bake) return { ...spec, source };
+  const targets = Object.entries(spec.bake.targets).map(
+    ([name, target]) => [name, { ...target, source: withoutTimes(target.source) }] as const,
+  );
+  return { ...spec, source, bake: { ...spec.bake, targets: Object.fromEntries(targets) } };
+}
+
+function withoutTimes(source: BuildSpec['source']): BuildSpec['source'] {
+  if (source.type !== 'upload') return source;
+  const { times: _, ...rest } = source;
+  return rest;
+}
+
 /** Returns the names under which all targets of a build push their images. */
 export function tagsToPush(spec: BuildSpec): string[] {
   return [...new Set(targetSpecs(spec).flatMap((target) => pushedNames(target.spec)))];
@@ -76,6 +97,8 @@ export interface UploadedTree extends Omit<UploadedContext, 'name'> {
   readonly at: readonly string[];
   /** Path of the Dockerfile in it, if it is a target's context. */
   readonly dockerfile?: string;
+  /** Of which entries `times` has the times. */
+  readonly timed: TimedEntries;
 }
 
 /** Returns the uploaded directories of all targets of a build except its own context: further contexts, and those of further targets. */
@@ -84,8 +107,10 @@ export function uploadedTrees(spec: TargetsRequest): UploadedTree[] {
     const contexts = uploadedContexts(buildContexts).map(({ name, ...tree }) => ({
       ...tree,
       at: [...at, 'buildContexts', name],
+      timed: 'all' as const,
     }));
     if (at.length === 0 || source.type !== 'upload' || source.digest === undefined) return contexts;
-    return [{ digest: source.digest, times: source.times, at: [...at, 'source'], dockerfile }, ...contexts];
+    const { digest, times } = source;
+    return [{ digest, times, at: [...at, 'source'], dockerfile, timed: timedEntries(spec) }, ...contexts];
   });
 }

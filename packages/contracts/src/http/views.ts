@@ -1,9 +1,10 @@
-import { BUILD_STATES, CACHE_MODES, FAILURE_CODES, ISOLATIONS, TRUSTS } from '@kiln/domain';
+import { CACHE_MODES, FAILURE_CODES, ISOLATIONS, TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
+import { buildFilter } from './build-filter.ts';
 import { attemptEnd, buildView, stepCounts } from './build-view.ts';
 import { buildId, instant } from './fields.ts';
 import { hostNetwork } from './host-network.ts';
-import { hostDisk, incidentFields, perDomain } from './host-report.ts';
+import { hostDisk, hostLoad, incidentFields, perDomain } from './host-report.ts';
 
 export const buildPage = z
   .strictObject({
@@ -15,9 +16,7 @@ export type BuildPage = z.output<typeof buildPage>;
 
 /** Query of `GET /v1/builds`. */
 export const buildQuery = z.strictObject({
-  repo: z.string().min(1).max(1024).optional(),
-  state: z.enum(BUILD_STATES).optional(),
-  team: z.string().min(1).max(63).optional(),
+  ...buildFilter,
   limit: z.coerce.number().int().min(1).max(200).default(50),
   cursor: buildId.optional(),
 });
@@ -90,6 +89,7 @@ export const hostView = z
     buildxVersion: z.string(),
     buildkitVersion: z.string().optional(),
     disk: hostDisk.optional().meta({ description: 'The file system of the worker’s data.' }),
+    load: hostLoad.optional().meta({ description: 'Absent if the worker doesn’t report it.' }),
     network: hostNetwork.optional().meta({
       description: 'What is set for builders: registries, certificates, proxies, DNS, limits. Absent if nothing is.',
     }),

@@ -4,6 +4,16 @@ import { buildId, instant } from './fields.ts';
 
 const FILES_UNKNOWN = ['tree_swept', 'not_recorded', 'other_source'] as const;
 
+const COMPARED = [
+  'instruction',
+  'settings',
+  'build_arguments',
+  'base_image',
+  'files',
+  'remote_content',
+  'earlier_steps',
+] as const;
+
 const fileChange = z.strictObject({
   path: z.string(),
   change: z.enum(['added', 'changed', 'removed']),
@@ -55,7 +65,23 @@ const scopeChanged = z.strictObject({
   from: z.string(),
   to: z.string(),
 });
-const differences = [instructionChanged, filesChanged, argumentChanged, imageMoved, scopeChanged] as const;
+const remoteChanged = z
+  .strictObject({
+    type: z.literal('remote_content_changed'),
+    ...step,
+    url: z.string().meta({ description: 'Of an ADD. The whole instruction if the URL has the value of an argument.' }),
+    from: z.string().meta({ description: 'Digest of what it returned to the earlier build.' }),
+    to: z.string(),
+  })
+  .meta({ description: 'A URL or git repository that an ADD fetches returned something else.' });
+const differences = [
+  instructionChanged,
+  filesChanged,
+  argumentChanged,
+  imageMoved,
+  remoteChanged,
+  scopeChanged,
+] as const;
 const difference = z.discriminatedUnion('type', differences).meta({ id: 'StepDifference' });
 
 const eviction = z.strictObject({
@@ -113,9 +139,7 @@ const cause = z
     z
       .strictObject({
         type: z.literal('unknown'),
-        compared: z
-          .array(z.enum(['instruction', 'settings', 'build_arguments', 'base_image', 'files', 'earlier_steps']))
-          .meta({ description: 'What was compared, and is the same.' }),
+        compared: z.array(z.enum(COMPARED)).meta({ description: 'What was compared, and is the same.' }),
         notCompared: z.array(notCompared),
       })
       .meta({ description: 'The cause isn’t known.' }),

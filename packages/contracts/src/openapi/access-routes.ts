@@ -1,4 +1,17 @@
-import { createdToken, loginQuery, tokenId, tokenList, tokenRequest, tokenView, whoamiView } from '../http/access.ts';
+import {
+  cliLoginQuery,
+  cliLoginView,
+  createdToken,
+  loginCode,
+  loginMethods,
+  loginQuery,
+  sessionRequest,
+  tokenId,
+  tokenList,
+  tokenRequest,
+  tokenView,
+  whoamiView,
+} from '../http/access.ts';
 import { auditEntry, auditQuery } from '../http/audit.ts';
 import { type RouteDoc, users } from './route.ts';
 
@@ -11,7 +24,7 @@ export const ACCESS_ROUTES = {
     access: users('admin', 'pool'),
     summary: 'Create a token',
     description:
-      'The token is only in this response. Secret scanners find tokens by `kiln_(?:api|worker|admin)_[0-9A-Za-z]{49}`.',
+      'The token is only in this response. Secret scanners find tokens by `kiln_(?:api|worker|admin|session)_[0-9A-Za-z]{49}`.',
     body: { 'application/json': tokenRequest },
     answers: { 201: { description: 'Created.', content: { 'application/json': createdToken } } },
     problems: ['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'],
@@ -80,14 +93,94 @@ export const ACCESS_ROUTES = {
     answers: { 303: { description: 'Logged in. Redirect to the path given as `returnTo`.' } },
     problems: ['unauthorized', 'forbidden', 'not_found'],
   },
+  listLoginMethods: {
+    method: 'get',
+    path: '/auth/methods',
+    tag: 'Login',
+    access: { who: 'anyone' },
+    summary: 'List the ways to log in',
+    answers: { 200: { description: 'What there is.', content: { 'application/json': loginMethods } } },
+    problems: [],
+  },
+  createSession: {
+    method: 'post',
+    path: '/auth/session',
+    tag: 'Login',
+    access: { who: 'anyone' },
+    summary: 'Log a browser in with a token or a code',
+    description:
+      'Sets the session cookie, so that the browser doesn’t have to keep the token. Only from Kiln’s own pages. The session has the rights of the token, and ends with it.',
+    body: { 'application/json': sessionRequest },
+    answers: { 200: { description: 'Logged in.', content: { 'application/json': whoamiView } } },
+    problems: [
+      'malformed_json',
+      'invalid_request',
+      'unsupported_media_type',
+      'body_too_large',
+      'unauthorized',
+      'forbidden',
+    ],
+  },
+  createLoginCode: {
+    method: 'post',
+    path: '/auth/codes',
+    tag: 'Login',
+    access: { who: 'known' },
+    summary: 'Create a code that logs a browser in',
+    description:
+      'For commands that open a browser. The code works once, within ten minutes, with the rights of the caller.',
+    answers: { 201: { description: 'Created.', content: { 'application/json': loginCode } } },
+    problems: ['forbidden'],
+  },
   logout: {
     method: 'post',
     path: '/auth/logout',
     tag: 'Login',
     access: { who: 'known' },
     summary: 'Log out',
-    description: 'Ends the session at once. A bearer token is not revoked.',
+    description: 'Ends the session at once, also that of a `kiln login`. Any other bearer token is not revoked.',
     answers: { 204: { description: 'The session has ended.' } },
     problems: [],
+  },
+  readCliLogin: {
+    method: 'get',
+    path: '/auth/cli/state',
+    tag: 'Login',
+    access: { who: 'anyone' },
+    summary: 'Check whether a `kiln login` was approved',
+    query: cliLoginQuery,
+    answers: {
+      200: {
+        description: 'The state, and the page where a person approves it.',
+        content: { 'application/json': cliLoginView },
+      },
+    },
+    problems: ['invalid_request', 'not_found'],
+  },
+  showCliLogin: {
+    method: 'get',
+    path: '/auth/cli',
+    tag: 'Login',
+    access: { who: 'anyone' },
+    summary: 'Show the page on which a person approves a `kiln login`',
+    description: 'Redirects to the login first, if the browser has no session.',
+    query: cliLoginQuery,
+    answers: {
+      200: { description: 'A page.', content: { 'text/html': { raw: 'text' } } },
+      302: { description: 'Redirect to the login.' },
+    },
+    problems: ['invalid_request', 'not_found', 'unavailable'],
+  },
+  approveCliLogin: {
+    method: 'post',
+    path: '/auth/cli',
+    tag: 'Login',
+    access: { who: 'known' },
+    summary: 'Approve a `kiln login`',
+    description:
+      'Gives the command a session of its own, with the identity of the browser’s session and its expiry. Only with the cookie of a session.',
+    query: cliLoginQuery,
+    answers: { 200: { description: 'Approved.', content: { 'text/html': { raw: 'text' } } } },
+    problems: ['invalid_request', 'forbidden', 'not_found'],
   },
 } as const satisfies Readonly<Record<string, RouteDoc>>;

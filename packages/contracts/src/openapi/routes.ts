@@ -2,12 +2,14 @@ import { z } from 'zod';
 import { buildRequest } from '../http/build-request.ts';
 import { buildView } from '../http/build-view.ts';
 import { retryRequest } from '../http/client-logins.ts';
+import { checkList } from '../http/doctor.ts';
 import { buildId, contextDigest } from '../http/fields.ts';
 import { versionView } from '../http/version.ts';
 import { buildPage, buildQuery, logQuery, placementView, waitQuery } from '../http/views.ts';
 import { whySlowQuery, whySlowView } from '../http/why-slow.ts';
 import { logRecord } from '../log/record.ts';
 import { ACCESS_ROUTES } from './access-routes.ts';
+import { BAKE_ROUTES } from './bake-routes.ts';
 import { CACHE_ROUTES } from './cache-routes.ts';
 import { HOOK_ROUTES } from './hook-routes.ts';
 import { HOST_ROUTES } from './host-routes.ts';
@@ -27,6 +29,12 @@ const IDEMPOTENCY: Readonly<Record<string, HeaderDoc>> = {
   'Idempotency-Key': {
     description:
       '1 to 255 visible ASCII characters of your choice. If the same request is sent again with the same key, the response contains the build of the first request.',
+  },
+};
+const TRACEPARENT: Readonly<Record<string, HeaderDoc>> = {
+  traceparent: {
+    description:
+      'The caller’s span (W3C Trace Context). If the server exports traces, the build becomes part of that trace, unless the caller does not record it.',
   },
 };
 const ACCEPTED_HEADERS: Readonly<Record<string, HeaderDoc>> = {
@@ -64,7 +72,7 @@ export const ROUTES = {
     summary: 'Submit a build',
     description:
       'Send JSON for a git source or a tree that was uploaded before (`POST /v1/trees`), or multipart/form-data with the context as a tar in the same request. 202 means that the build is stored durably and will end exactly once. With `supersede` it also means that no older queued build with its `concurrencyKey` will be assigned to a host.',
-    headers: IDEMPOTENCY,
+    headers: { ...IDEMPOTENCY, ...TRACEPARENT },
     body: {
       'application/json': buildRequest,
       'multipart/form-data': {
@@ -104,9 +112,28 @@ export const ROUTES = {
     tag: 'Builds',
     access: users('builds:read', 'list'),
     summary: 'List builds, newest first',
+    description:
+      'A page may have fewer builds than `limit`, even none, if few match `branch`, `trigger`, `host` or `text`: the list goes on as long as there is a `next`.',
     query: buildQuery,
     answers: { 200: { description: 'A page of builds.', content: { 'application/json': buildPage } } },
     problems: ['invalid_request'],
+  },
+  // Before `getBuild`, whose path it would match.
+  followBuilds: {
+    method: 'get',
+    path: '/v1/builds/events',
+    tag: 'Builds',
+    access: users('builds:read', 'list'),
+    summary: 'Follow changes of builds',
+    description:
+      'For live lists. After `ready`, each change of a build that you may see follows as an event `build` with the build as JSON, the latest state of each at most some times a second. `reset`, and any new connection, mean that some may be missing: read the list again.',
+    answers: {
+      200: {
+        description: 'Server-sent events `ready`, `build` and `reset`; comments as heartbeats.',
+        content: { 'text/event-stream': { raw: 'text' } },
+      },
+    },
+    problems: [],
   },
   getBuild: {
     method: 'get',
@@ -283,6 +310,7 @@ export const ROUTES = {
   ...TASK_ROUTES,
   ...CACHE_ROUTES,
   ...SNAPSHOT_ROUTES,
+  ...BAKE_ROUTES,
   ...SECRET_ROUTES,
   ...HOOK_ROUTES,
   ...ACCESS_ROUTES,
@@ -305,6 +333,27 @@ export const ROUTES = {
     summary: 'Check that requests can be served',
     answers: { 200: { description: 'Requests can be served.', content: { 'text/plain': { raw: 'text' } } } },
     problems: ['unavailable'],
+  },
+  checkPool: {
+    method: 'get',
+    path: '/v1/checks',
+    tag: 'Service',
+    access: users('hosts:operate', 'pool'),
+    summary: 'Check the pool for settings and states that lose builds or keep them from running',
+    description:
+      'Redis, clocks, hosts, engines, disks and certificates; for admins also whether the API reaches forges and registries. `kiln doctor` shows it.',
+    answers: { 200: { description: 'What was checked.', content: { 'application/json': checkList } } },
+    problems: [],
+  },
+  metrics: {
+    method: 'get',
+    path: '/metrics',
+    tag: 'Service',
+    access: users('hosts:operate', 'pool'),
+    summary: 'Get the metrics of this API process',
+    description: 'In Prometheus’ text format. Each process of a pool exports its own.',
+    answers: { 200: { description: 'The metrics.', content: { 'text/plain': { raw: 'text' } } } },
+    problems: ['not_found'],
   },
   version: {
     method: 'get',

@@ -17,6 +17,8 @@ export const TRACE_LIMITS = {
   /** Entries of a commit's tree. */
   entries: 4_000,
   mounts: 500,
+  /** URLs that one ADD fetches. */
+  urls: 100,
   /** Lines of an ignore file. */
   ignores: 500,
   /** Bytes of the stored blob, which is compressed. */
@@ -92,6 +94,7 @@ export const attemptTrace = z.object({
         startedAt: instant.optional(),
         completedAt: instant.optional(),
         error: text(textChars).optional(),
+        contents: z.array(text(200)).max(TRACE_LIMITS.urls).optional(),
       }),
     )
     .max(steps),

@@ -83,7 +83,7 @@ describe('formatToken', () => {
     fc.assert(
       fc.property(fc.constantFrom(...TOKEN_KINDS), bytes, (kind, random) => {
         const token = formatToken(kind, random);
-        expect(token).toMatch(/^kiln_(?:api|worker|admin)_[0-9A-Za-z]{49}$/);
+        expect(token).toMatch(/^kiln_(?:api|worker|admin|session)_[0-9A-Za-z]{49}$/);
         expect(tokenKind(token)).toBe(kind);
         const check = [...token.slice(-6)].reduce(
           (sum, char) => sum * 62 + '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'.indexOf(char),

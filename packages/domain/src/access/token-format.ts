@@ -1,9 +1,10 @@
 /**
  * The format of Kiln's own tokens: `kiln_<kind>_`, 43 characters for 256 random bits and 6 for their CRC-32, in base 62. A secret scanner finds
- * them by `kiln_(?:api|worker|admin)_[0-9A-Za-z]{49}` and verifies a match by its checksum. GitHub's tokens have the same format for the
+ * them by `kiln_(?:api|worker|admin|session)_[0-9A-Za-z]{49}` and verifies a match by its checksum. GitHub's tokens have the same format for the
  * same reasons.
  */
-export const TOKEN_KINDS = ['api', 'worker', 'admin'] as const;
+/** `session`: made by `kiln login`, for a login that a person approves in the browser. */
+export const TOKEN_KINDS = ['api', 'worker', 'admin', 'session'] as const;
 export type TokenKind = (typeof TOKEN_KINDS)[number];
 
 /** Random bytes in a token: 256 bits. */
@@ -12,7 +13,7 @@ export const TOKEN_BYTES = 32;
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const RANDOM_CHARS = 43;
 const CHECK_CHARS = 6;
-const FORM = /^kiln_(api|worker|admin)_[0-9A-Za-z]{49}$/;
+const FORM = /^kiln_(api|worker|admin|session)_[0-9A-Za-z]{49}$/;
 
 /** Formats a token. @throws RangeError if `random` isn't TOKEN_BYTES long */
 export function formatToken(kind: TokenKind, random: Uint8Array): string {

@@ -15,6 +15,8 @@ export interface TracedStep {
   readonly completedAt?: number | undefined;
   /** With the same replacements as `name`. */
   readonly error?: string | undefined;
+  /** Digests of what the URLs that an ADD fetches returned, in their order. Absent: not known. */
+  readonly contents?: readonly string[] | undefined;
 }
 
 /** An instruction of the Dockerfile. */

@@ -36,7 +36,14 @@ export interface RepoEviction {
 }
 
 /** What was compared without a difference. */
-export type Compared = 'instruction' | 'settings' | 'build_arguments' | 'base_image' | 'files' | 'earlier_steps';
+export type Compared =
+  | 'instruction'
+  | 'settings'
+  | 'build_arguments'
+  | 'base_image'
+  | 'files'
+  | 'remote_content'
+  | 'earlier_steps';
 
 /** What could not be compared, and why. */
 export type NotCompared =
@@ -66,6 +73,8 @@ export type Difference = { readonly step?: string | undefined } & (
     }
   | { readonly type: 'build_argument_changed'; readonly names: readonly string[] }
   | { readonly type: 'base_image_moved'; readonly image: string; readonly from: string; readonly to: string }
+  /** What a URL returned; `from` and `to` are digests. */
+  | { readonly type: 'remote_content_changed'; readonly url: string; readonly from: string; readonly to: string }
   | { readonly type: 'cache_scope_changed'; readonly from: string; readonly to: string }
 );
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { contextSources, readsPath } from './copy-sources.ts';
+import { contextSources, readsPath, remoteSources } from './copy-sources.ts';
 
 const reads = (sources: string, path: string) => {
   const found = contextSources(`COPY ${sources} /to/`);
@@ -29,4 +29,18 @@ test.each([
 
 test('a pattern with many wildcards takes no longer with each one', () => {
   expect(reads('*a'.repeat(60), `${'a'.repeat(4_000)}b`)).toBe(false);
+});
+
+test.each([
+  ['ADD http://x.io/a /a', ['http://x.io/a']],
+  [
+    'ADD --checksum=sha256:00 --chown=1:1 lock.txt https://x.io/a https://x.io/b /to/',
+    ['https://x.io/a', 'https://x.io/b'],
+  ],
+  ['ADD ["https://x.io/a b", "/a"]', ['https://x.io/a b']],
+  ['add git@x.io:me/app.git#main /app', ['git@x.io:me/app.git#main']],
+  ['ADD files /http://x.io/a', []],
+  ['RUN curl http://x.io/a -o /a', []],
+])('the URLs in %s', (instruction, urls) => {
+  expect(remoteSources(instruction)).toEqual(urls);
 });

@@ -30,15 +30,26 @@ export function contextSources(instruction: string): ContextSources | undefined 
 function copied(rest: string): ContextSources | undefined {
   const { flags, body } = withoutFlags(rest);
   if (flags.some(([name]) => name === 'from')) return undefined;
-  const [line = ''] = body.split('\n');
-  const words = wordsOf(line);
-  const sources = words.slice(0, -1).filter((word) => !word.startsWith('<<') && !REMOTE.test(word));
+  const sources = sourcesIn(body).filter((word) => !word.startsWith('<<') && !REMOTE.test(word));
   if (sources.length === 0) return undefined;
   // What is excluded is not considered, so a changed file may be one of those.
   return patternsOf(
     sources,
     flags.every(([name]) => name !== 'exclude'),
   );
+}
+
+/** Returns the URLs that an ADD fetches, git repositories among them. */
+export function remoteSources(instruction: string): string[] {
+  const [op = ''] = /^\S+/.exec(instruction) ?? [];
+  if (op.toUpperCase() !== 'ADD') return [];
+  return sourcesIn(withoutFlags(instruction.slice(op.length).trim()).body).filter((word) => REMOTE.test(word));
+}
+
+/** The last word is the destination. */
+function sourcesIn(body: string): string[] {
+  const [line = ''] = body.split('\n');
+  return wordsOf(line).slice(0, -1);
 }
 
 /** Bind mounts without `from` show the context. */

@@ -261,11 +261,21 @@ test('the one edit of a Dockerfile is the cause of the first step after it, what
 describe('what an ADD of a URL fetches', () => {
   const ADD = '[1/2] ADD http://x.io/data /data';
   const dockerfile = 'FROM scratch\nADD http://x.io/data /data\nCOPY a /\n';
-  const build = (...marks: [string, string]) =>
-    made({ dockerfile, steps: [`!${ADD}`, `${marks[0]}${ADD}`, `${marks[1]}[2/2] COPY a /`] });
+  /** @param content digest of what the URL returned */
+  const build = (marks: readonly [string, string], content?: string, digest?: string) => {
+    const { steps, ...trace } = made({
+      dockerfile,
+      steps: [`!${ADD}`, `${marks[0]}${ADD}`, `${marks[1]}[2/2] COPY a /`],
+    });
+    const known = content === undefined ? {} : { contents: [content] };
+    const same = (i: number) => (digest === undefined ? {} : { digest: `${digest}-${i}` });
+    return { ...trace, steps: steps.map((step, i) => ({ ...step, ...(step.name === ADD && known), ...same(i) })) };
+  };
+  const causes = (before: AttemptTrace, now: AttemptTrace) =>
+    explainMisses({ trace: now, with: { trace: before, files: SAME } }).map(({ cause }) => cause);
 
   test('is no step of the Dockerfile, although BuildKit names it like one and does it in each build', () => {
-    const [before, now] = [build('!', '!'), build('', '')];
+    const [before, now] = [build(['!', '!']), build(['', ''])];
     const steps = explainMisses({ trace: now, with: { trace: before, files: SAME } });
     expect(steps.map(({ name, state, cause }) => [name, state, cause])).toEqual([
       [ADD, 'cached', undefined],
@@ -273,12 +283,29 @@ describe('what an ADD of a URL fetches', () => {
     ]);
   });
 
-  test('is not known to have changed, and said not to be compared', () => {
-    const [before, now] = [build('', ''), build('!', '!')];
-    const steps = explainMisses({ trace: now, with: { trace: before, files: SAME } });
-    expect(steps.map(({ cause }) => cause)).toEqual([
-      { type: 'unknown', compared: ['instruction'], notCompared: [{ what: 'remote_content', why: 'not_recorded' }] },
-      { type: 'parent_missed', parent: 0 },
+  test('is not known to have changed, and said not to be compared, if it was not recorded', () => {
+    const unknown = { type: 'unknown', notCompared: [{ what: 'remote_content', why: 'not_recorded' }] };
+    const child = { type: 'parent_missed', parent: 0 };
+    expect(causes(build(['', '']), build(['!', '!']))).toMatchObject([
+      { ...unknown, compared: ['instruction'] },
+      child,
     ]);
+    expect(causes(build(['', '']), build(['!', '!'], 'sha256:2'))).toMatchObject([unknown, child]);
+    // Without a local context the digests of the steps are the same.
+    expect(causes(build(['', ''], undefined, 'd'), build(['!', '!'], undefined, 'd'))).toMatchObject([unknown, child]);
   });
+
+  test.each([undefined, 'd'])(
+    'is the cause if it has changed, also where the digests of all steps are %s',
+    (digest) => {
+      const [before, now] = [build(['', ''], 'sha256:1', digest), build(['!', '!'], 'sha256:2', digest)];
+      expect(causes(before, now)).toEqual([
+        { type: 'remote_content_changed', url: 'http://x.io/data', from: 'sha256:1', to: 'sha256:2' },
+        { type: 'parent_missed', parent: 0 },
+      ]);
+      const same = causes(before, build(['!', '!'], 'sha256:1', digest))[0];
+      expect(same).toMatchObject({ type: 'unknown', notCompared: [] });
+      expect(same).toMatchObject({ compared: expect.arrayContaining(['instruction', 'remote_content']) });
+    },
+  );
 });

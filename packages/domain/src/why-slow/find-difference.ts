@@ -1,6 +1,6 @@
 import type { TracedInstruction } from './attempt-trace.ts';
 import type { Compared, Difference, FileChanges, NotCompared } from './cause.ts';
-import { contextSources } from './copy-sources.ts';
+import { contextSources, remoteSources } from './copy-sources.ts';
 import { filesUnder } from './files-under.ts';
 import { imageOf, kindOfStep, stepText } from './step-name.ts';
 import { type GraphStep, isCounted, type Place, type TraceGraph } from './trace-graph.ts';
@@ -23,15 +23,16 @@ export function findDifference(pair: Pair, step: GraphStep): Comparison {
   if (pair.now.trace.keyId !== pair.before.trace.keyId)
     return { compared: [], notCompared: [{ what: 'everything', why: 'other_key' }] };
   const twin = pair.before.counterpart(step, pair.now.place(step));
-  // Steps without a local context have a digest over everything that they are made of.
-  if (twin?.digest === step.digest)
-    return { compared: ['instruction', 'settings', 'build_arguments', 'base_image', 'earlier_steps'], notCompared: [] };
-  const compared = new Set<Compared>();
+  // Steps without a local context have a digest over everything that they are made of, but for what URLs returned.
+  const isSame = twin?.digest === step.digest;
+  const compared = new Set<Compared>(
+    isSame ? ['instruction', 'settings', 'build_arguments', 'base_image', 'earlier_steps'] : [],
+  );
   const notCompared: NotCompared[] = [];
   const relevant = [step, ...pair.now.ancestors(step).filter((one) => isCounted(one) || imageOf(one.name))];
   for (const one of relevant) {
     const own = one === step ? {} : { step: one.name };
-    const found = ownDifference(pair, one);
+    const found = isSame ? changedRemote(one, pair.before.counterpart(one, undefined)) : ownDifference(pair, one);
     if (found.difference) return { ...found, difference: { ...own, ...found.difference } };
     for (const what of found.compared) compared.add(what);
     for (const gap of found.notCompared)
@@ -83,7 +84,13 @@ function ownDifference(pair: Pair, step: GraphStep): Comparison {
   if (cacheScope !== before.trace.cacheScope && stepText(step.name).includes('type=cache'))
     return found({ type: 'cache_scope_changed', from: before.trace.cacheScope, to: cacheScope });
   const files = changedFiles(pair, step, own);
-  return { ...files, compared: [...compared, ...files.compared], notCompared: [...notCompared, ...files.notCompared] };
+  if (files.difference) return files;
+  const remote = changedRemote(step, twin, own);
+  if (remote.difference) return remote;
+  return {
+    compared: [...compared, ...files.compared, ...remote.compared],
+    notCompared: [...notCompared, ...remote.notCompared, ...files.notCompared],
+  };
 }
 
 function found(difference: Difference): Comparison {
@@ -159,14 +166,29 @@ function movedImage(step: GraphStep, twin: GraphStep): Difference | undefined {
 function changedFiles({ files }: Pair, step: GraphStep, own: TracedInstruction | undefined): Comparison {
   if (kindOfStep(step.name) !== 'run') return { compared: [], notCompared: [] };
   const text = own?.text ?? stepText(step.name);
-  const notCompared: NotCompared[] =
-    step.parsed?.op === 'ADD' && /\s(?:https?|git|ssh):\/\//.test(text)
-      ? [{ what: 'remote_content', why: 'not_recorded' }]
-      : [];
-  const sources = contextSources(text) ?? contextSources(stepText(step.name));
-  if (!sources) return { compared: [], notCompared };
+  // BuildKit's name for the step has the values of most variables.
+  const read = [contextSources(text), contextSources(stepText(step.name))].filter((one) => one !== undefined);
+  const sources = read.find(({ exact }) => exact) ?? read[0];
+  if (!sources) return { compared: [], notCompared: [] };
   const under = filesUnder(files, sources);
-  if (under.type === 'files_changed') return { difference: under, compared: [], notCompared: [] };
-  if (under.type === 'same') return { compared: ['files'], notCompared };
-  return { compared: [], notCompared: [...notCompared, { what: 'files', why: under.why }] };
+  if (under.type === 'files_changed') return found(under);
+  if (under.type === 'same') return { compared: ['files'], notCompared: [] };
+  return { compared: [], notCompared: [{ what: 'files', why: under.why }] };
+}
+
+/** Compares what the URLs that an ADD fetches returned. No digest of a step contains that. */
+function changedRemote(step: GraphStep, twin: GraphStep | undefined, own?: TracedInstruction): Comparison {
+  const { contents, name } = step;
+  const urls = remoteSources(stepText(name));
+  const isRemote = contents !== undefined || urls.length > 0 || (own && remoteSources(own.text).length > 0);
+  if (!isRemote || step.isFetch) return { compared: [], notCompared: [] };
+  const old = twin?.contents;
+  if (!contents || old?.length !== contents.length)
+    return { compared: [], notCompared: [{ what: 'remote_content', why: 'not_recorded' }] };
+  const at = contents.findIndex((content, i) => content !== old[i]);
+  const [from, to] = [old[at], contents[at]];
+  if (from === undefined || to === undefined) return { compared: ['remote_content'], notCompared: [] };
+  // A URL that is the value of an argument isn't recorded.
+  const url = (urls.length === contents.length && urls[at]) || stepText(name);
+  return found({ type: 'remote_content_changed', url, from, to });
 }

@@ -1,9 +1,10 @@
-import { canonicalJson } from '@kiln/contracts';
-import { type BuildRecord, isCommit, type Trust } from '@kiln/domain';
+import { canonicalJson, withoutDirectoryTimes } from '@kiln/contracts';
+import { type BuildRecord, isCommit, type Trust, traceIdOf } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import { SUBJECT_KEPT_MS } from '../hooks/subject-store.ts';
 import { keyDigest } from '../redis/key-schema.ts';
 import type { Keys } from '../redis/keys.ts';
+import { observerOf } from '../redis/observer.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { Sealer } from '../secrets/sealer.ts';
 import type { NewBuild } from '../types.ts';
@@ -35,7 +36,10 @@ export async function acceptBuild(deps: AcceptDeps, build: NewBuild, id: string,
   for (let tries = 0, run = ''; tries < MAX_TRIES; tries++) {
     const record = newRecord(build, id, now, run);
     const answer = String(await runScript(redis, 'accept-build', ...acceptCall(deps, build, record, shareKey)));
-    if (answer === 'accepted' || answer === 'superseding' || answer === 'shared') return { outcome: answer, record };
+    if (answer === 'accepted' || answer === 'superseding' || answer === 'shared') {
+      observerOf(redis)?.accepted(record);
+      return { outcome: answer, record };
+    }
     if (answer === 'full team' || answer === 'full token') {
       return { outcome: 'full', whose: answer === 'full team' ? 'team' : 'token' };
     }
@@ -114,6 +118,7 @@ function newRecord(
     maxStoredBytes,
     queueTimeoutMs: defaultQueueTimeoutMs,
     runPlatforms,
+    trace,
   }: NewBuild,
   id: string,
   now: number,
@@ -145,13 +150,16 @@ function newRecord(
     ...(retryOf !== undefined && { retryOf }),
     ...(pullRequest !== undefined && { pullRequest }),
     ...(clonesWith && { clonesWith }),
+    ...(trace && { trace: { id: traceIdOf(id), ...trace } }),
     ...(run !== '' && { sharedRun: run }),
   };
 }
 
 /** Identifies identical builds by their whole request and trust. Computed with a key, because it covers the values of secrets and logins. */
 function shareDigest(sealer: Sealer, { spec, secrets, logins, trust = 'trusted', granted = {} }: NewBuild): string {
-  return sealer.digest(canonicalJson({ spec, secrets, trust, granted, ...(logins && { logins }) }));
+  return sealer.digest(
+    canonicalJson({ spec: withoutDirectoryTimes(spec), secrets, trust, granted, ...(logins && { logins }) }),
+  );
 }
 
 /** Whether the source may change: a branch, a tag or the remote HEAD. */

@@ -1,12 +1,12 @@
-import type { ClientLogin } from '@kiln/contracts';
-import { type BuildRecord, isTerminal } from '@kiln/domain';
+import { type BuildFilter, type ClientLogin, matchesFilter } from '@kiln/contracts';
+import { type BuildRecord, currentAttempt, isTerminal } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import { monotonicFactory } from 'ulid';
 import type { Keys } from '../redis/keys.ts';
 import { StoreFull } from '../redis/memory.ts';
 import { MASTER_ONLY, NotReplicated, type Replication } from '../redis/replication.ts';
 import type { Sealer } from '../secrets/sealer.ts';
-import type { BuildFilter, BuildPageRequest, NewBuild, StoredBuild, StoredDecision } from '../types.ts';
+import type { BuildPageRequest, NewBuild, StoredBuild, StoredDecision } from '../types.ts';
 import { type Acceptance, type AcceptDeps, acceptBuild, loginContext } from './accept.ts';
 import { type CancelDeps, type CancelOutcome, cancelBuild } from './cancel.ts';
 import { CorruptState, IdempotencyKeyReused, QueueFull } from './errors.ts';
@@ -112,17 +112,24 @@ export class BuildStore {
     return readRecord(this.#redis, this.#keys, id);
   }
 
-  /** Reads a page of builds, newest first; `next` is the cursor of the next page. */
+  /**
+   * Reads a page of builds, newest first; `next` is the cursor of the next page. With a filter that no index knows, a page ends after
+   * `MAX_LOOKED_AT` builds, whatever it has found by then.
+   */
   async list(filter: BuildFilter, page: BuildPageRequest): Promise<{ builds: StoredBuild[]; next?: string }> {
     const index = this.#narrowest(filter);
     const builds: StoredBuild[] = [];
+    const most = isSearch(filter) ? MAX_LOOKED_AT : Number.POSITIVE_INFINITY;
     let from = page.cursor === undefined ? '+' : `(${page.cursor}`;
+    let lookedAt = 0;
     while (builds.length <= page.limit) {
       const ids = await this.#redis.zrevrangebylex(index, from, '-', 'LIMIT', 0, page.limit + 1);
       if (ids.length === 0) break;
       const found = await readBuilds(this.#redis, this.#keys, ids);
       builds.push(...found.filter((build) => matches(build, filter)));
       from = `(${ids.at(-1)}`;
+      lookedAt += ids.length;
+      if (lookedAt >= most && builds.length <= page.limit) return { builds, next: ids.at(-1) ?? '' };
     }
     const shown = builds.slice(0, page.limit);
     const last = shown.at(-1);
@@ -187,6 +194,12 @@ export class BuildStore {
     const last = asked.map((byAttempt) => readDecisions(byAttempt).at(-1));
     return new Map(ids.flatMap((id, i) => (last[i] ? [[id, last[i]] as const] : [])));
   }
+
+  /** Reads how many queued builds were accepted before each of these, by id; those that aren't queued are missing. */
+  async queuedBefore(ids: readonly string[]): Promise<Map<string, number>> {
+    const ranks = await Promise.all(ids.map((id) => this.#redis.zrank(this.#keys.pending(), id)));
+    return new Map(ids.flatMap((id, i) => (ranks[i] == null ? [] : [[id, ranks[i]] as const])));
+  }
 }
 
 function readDecisions(byAttempt: readonly string[]): StoredDecision[] {
@@ -204,10 +217,15 @@ function endOf({ record: { state } }: StoredBuild): CancelOutcome {
   return isTerminal(state) ? 'already_finished' : 'requested';
 }
 
-function matches({ record }: StoredBuild, { repo, state, team }: BuildFilter): boolean {
-  return (
-    (repo === undefined || record.repo === repo) &&
-    (state === undefined || record.state === state) &&
-    (team === undefined || record.team === team)
-  );
+/** Builds looked at for one page of a search. */
+const MAX_LOOKED_AT = 2_000;
+
+function isSearch({ branch, trigger, host, text }: BuildFilter): boolean {
+  return [branch, trigger, host, text].some((one) => one !== undefined);
+}
+
+function matches({ record, spec }: StoredBuild, filter: BuildFilter): boolean {
+  const { id, repo, team, state, commit, createdBy } = record;
+  const host = currentAttempt(record)?.host;
+  return matchesFilter({ id, repo, team, state, commit, createdBy, host, request: spec }, filter);
 }

@@ -49,6 +49,13 @@ describe('identical builds in flight', () => {
   test('are those with equal requests, whatever the order of their fields', async () => {
     const run = await pool.submit(SAME);
     expect((await pool.submit({ ...SAME, buildArgs: { B: '2', A: '1' } })).sharedRun).toBe(run.id);
+    const tree = { type: 'upload', name: 'app', digest: `sha256:${'1'.repeat(64)}` } as const;
+    const timed = (n: number) => ({ ...SAME, source: { ...tree, times: `sha256:${String(n).repeat(64)}` } });
+    const first = await pool.submit(timed(2));
+    expect((await pool.submit(timed(3))).sharedRun).toBe(first.id);
+    const submitted = await pool.submit({ ...timed(2), mtimes: 'submitted' });
+    expect((await pool.submit({ ...timed(3), mtimes: 'submitted' })).sharedRun).toBeUndefined();
+    expect((await pool.submit({ ...timed(2), mtimes: 'submitted' })).sharedRun).toBe(submitted.id);
     const others: Request[] = [
       { ...SAME, dedupe: false },
       { ...SAME, secrets: { npm: 'hunter3' } },

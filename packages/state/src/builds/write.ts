@@ -10,6 +10,7 @@ import {
 } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
+import { observerOf } from '../redis/observer.ts';
 import { parseRecord, readShrunk } from './read.ts';
 
 /** The arguments that scripts read by `changeFrom`: the fields of a build's hash, and the whole record as `doc`. */
@@ -78,22 +79,27 @@ export async function applyEvent(
   now: number,
   write: (next: BuildRecord, expected: string) => Promise<unknown>,
 ): Promise<Applied> {
-  let written: string | undefined;
+  let written: { readonly doc: string; readonly before: BuildRecord } | undefined;
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const doc = await redis.hget(keys.build(id), 'doc');
     if (doc === null) return lateFor(await readShrunk(redis, keys, id), event, now);
     const build = parseRecord(doc);
-    if (doc === written) return { outcome: 'applied', build };
+    if (doc === written?.doc) return applied(redis, written.before, build);
     const next = transition(build, event, now);
     if (isIllegal(next)) return { outcome: 'illegal', build, illegal: next };
     if (next.revision === build.revision) return { outcome: 'unchanged', build };
-    written = JSON.stringify(next);
+    written = { doc: JSON.stringify(next), before: build };
     const code = Number(await write(next, recordStamp(build.revision, doc)));
-    if (code === 0) return { outcome: 'applied', build: next };
+    if (code === 0) return applied(redis, build, next);
     if (code === GONE) return { outcome: 'gone' };
     if (code !== STALE_REVISION) return { outcome: 'refused', code, build };
   }
   throw new Error(`build ${id} changed ${MAX_TRIES} times while ${event.type} was applied to it`);
+}
+
+function applied(redis: Redis, before: BuildRecord, build: BuildRecord): Applied {
+  observerOf(redis)?.changed(before, build);
+  return { outcome: 'applied', build };
 }
 
 /** The outcome for a build that was shrunk: it has ended, so no event changes it. */

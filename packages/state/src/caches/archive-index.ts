@@ -5,7 +5,7 @@ import type { Keys } from '../redis/keys.ts';
 /** Archives of a repo that are remembered: the newest ones. */
 const KEPT = 50;
 /** Bytes of a repo's archives that are remembered, each counted whole. The newest archive is remembered whatever its size. */
-const KEPT_BYTES = 100e9;
+const KEPT_BYTES = 100 * 1024 ** 3;
 /** How long archives are remembered after the last one was saved, ms. Their contents are removed sooner if they aren't used. */
 const TTL_MS = 30 * 24 * 3_600_000;
 
@@ -28,7 +28,7 @@ export class ArchiveIndex {
   readonly #keys: Keys;
   readonly #keptBytes: number;
 
-  constructor(redis: Redis, keys: Keys, { keptBytes = KEPT_BYTES } = {}) {
+  constructor(redis: Redis, keys: Keys, { keptBytes = KEPT_BYTES }: { readonly keptBytes?: number | undefined } = {}) {
     this.#redis = redis;
     this.#keys = keys;
     this.#keptBytes = keptBytes;

@@ -1,10 +1,9 @@
-import { logKey } from '@kiln/contracts';
+import { type BuildFilter, logKey } from '@kiln/contracts';
 import { describe, expect, test } from 'vitest';
 import { recordStamp } from '../builds/write.ts';
 import { BLOB, endedBuild, HOLDER, LATER, shrinkAll } from '../testing/archive.ts';
 import { eachTestPool } from '../testing/each-pool.ts';
 import { newBuild, type TestPool } from '../testing/test-pool.ts';
-import type { BuildFilter } from '../types.ts';
 import { HistoryClaimLost } from './history-store.ts';
 
 const MOST_BYTES_EACH = 1_500;

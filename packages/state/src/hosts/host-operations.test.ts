@@ -207,11 +207,12 @@ describe('changing settings', () => {
   });
 });
 
-test('free disk space is stored without being announced', async ({ pool }) => {
+test('free disk space and load are stored without being announced', async ({ pool }) => {
   await pool.join('i1', { disk: { totalBytes: 100, freeBytes: 50 } });
   const before = await pool.events();
-  await pool.join('i1', { disk: { totalBytes: 100, freeBytes: 49 } });
-  expect((await pool.host()).report.disk).toEqual({ totalBytes: 100, freeBytes: 49 });
+  const load = { average: 3.25, cpus: 4 };
+  await pool.join('i1', { disk: { totalBytes: 100, freeBytes: 49 }, load });
+  expect((await pool.host()).report).toMatchObject({ disk: { totalBytes: 100, freeBytes: 49 }, load });
   expect(await pool.events()).toBe(before);
   await pool.join('i1', { disk: { totalBytes: 100, freeBytes: 49 }, labels: {} });
   expect(await pool.events()).toBe(before + 1);

@@ -1,4 +1,4 @@
-import { type AttemptCall, type HostReport, hostDisk, hostReport, type NewHostReport } from '@kiln/contracts';
+import { type AttemptCall, type HostReport, hostDisk, hostLoad, hostReport, type NewHostReport } from '@kiln/contracts';
 import type { Redis } from 'ioredis';
 import { NotLeader } from '../builds/errors.ts';
 import { CacheIndex, type InventoryStamp } from '../caches/cache-index.ts';
@@ -91,7 +91,7 @@ export class HostStore {
     leaseTtlMs: number,
     runs?: readonly AttemptCall[],
   ): Promise<DesiredState> {
-    const { disk, ...lasting } = report;
+    const { disk, load, ...lasting } = report;
     const { name } = report;
     const answer = await this.#replication.after(() =>
       runScript(
@@ -115,6 +115,7 @@ export class HostStore {
           report.oneDomain ? '1' : '0',
           report.domain ?? '',
           runs?.map(({ buildId, attempt }) => `${buildId}:${attempt}`).join(' ') ?? '-',
+          load ? JSON.stringify(load) : '',
         ],
       ),
     );
@@ -193,10 +194,16 @@ export class HostStore {
     const caches = await this.#caches.read(name, stamp);
     const orders = parseOrders(hashOf(desired), { moves: host.moves, inventoryDigest: caches.inventoryDigest });
     const disk = hostDisk.safeParse(JSON.parse(host.disk || 'null'));
+    const load = hostLoad.safeParse(JSON.parse(host.load || 'null'));
     const { slots, labels, oneDomain, domain } = parsed.data;
     const serves = domain ?? (oneDomain && Object.keys(held).length > 0 ? host.claiming : undefined);
     return {
-      report: { ...parsed.data, ...effective(parsed.data, orders), ...(disk.success && { disk: disk.data }) },
+      report: {
+        ...parsed.data,
+        ...effective(parsed.data, orders),
+        ...(disk.success && { disk: disk.data }),
+        ...(load.success && { load: load.data }),
+      },
       reported: { slots, labels },
       orders,
       machine: host.machine ?? '',

@@ -6,7 +6,7 @@
 -- ARGV: prefix, name, incarnation, machine, report, now (ms), lease ttl (ms), accepting ('1' or '0'), slots, disk as JSON or '',
 --       trust classes separated by commas, epoch of the worker process or '' (older versions: :past and :removed decide instead),
 --       isolation, whether it serves one domain only ('1' or '0'), that domain or '',
---       the attempts that it runs, '<build id>:<attempt> …', or '-' if it doesn't report them
+--       the attempts that it runs, '<build id>:<attempt> …', or '-' if it doesn't report them, load as JSON or ''
 -- out: -1 a live host of another machine has the name; -2 a newer worker of the machine replaced this incarnation;
 --      -3 the host was removed, or is now because it holds no attempts any more;
 --      else { operators' settings: field, value, …;
@@ -34,7 +34,7 @@ redis.call('SET', KEYS[2], incarnation, 'PX', ARGV[7])
 redis.call('SADD', KEYS[4], name)
 redis.call('HSET', KEYS[1], 'machine', machine, 'incarnation', incarnation, 'report', ARGV[5], 'lastSeenAt', ARGV[6],
   'accepting', ARGV[8], 'slots', ARGV[9], 'disk', ARGV[10], 'trust', ARGV[11],
-  'isolation', ARGV[13], 'oneDomain', ARGV[14], 'domain', ARGV[15])
+  'isolation', ARGV[13], 'oneDomain', ARGV[14], 'domain', ARGV[15], 'load', ARGV[17] or '')
 if epoch then redis.call('HSET', KEYS[1], 'epoch', ARGV[12]) end
 -- After the server was replaced, the leader waits for this report.
 local run = serverRun()
@@ -46,7 +46,7 @@ if redis.call('HEXISTS', KEYS[5], 'removing') == 1 and redis.call('HLEN', KEYS[3
   announceHost(prefix, name)
   return -3
 end
--- Free disk space changes with every report and isn't announced.
+-- Free disk space and load change with every report and aren't announced.
 if not lease or lease ~= incarnation or known[3] ~= ARGV[5] or known[5] ~= run then announceHost(prefix, name) end
 local attempts = {}
 local runs = {}

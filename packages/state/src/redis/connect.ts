@@ -1,4 +1,5 @@
-import { type RedisOptions as IoRedisOptions, Redis } from 'ioredis';
+import { type Command, type RedisOptions as IoRedisOptions, Redis } from 'ioredis';
+import { observerOf } from './observer.ts';
 
 /** Without `replyMapping`, so that replies keep ioredis' usual shapes. */
 type RedisOptions = Omit<IoRedisOptions, 'replyMapping'>;
@@ -71,11 +72,29 @@ interface UnansweredCommands {
   shift(): { readonly command: { reject(error: Error): void } } | undefined;
 }
 
+/** Marks a command whose answer is observed: it passes `sendCommand` once more when it is sent again. */
+const observed = Symbol('observed');
+
 /** A connection whose duplicates, including those that BullMQ makes, are meant for blocking commands. */
 class PoolRedis extends Redis {
   override duplicate(override?: Partial<RedisOptions>): Redis {
     const options: RedisOptions = this.options;
     return new PoolRedis({ ...options, socketTimeout: BLOCKED_SILENCE_MS, ...override });
+  }
+
+  /** Tells the connection's observer, if there is one, about the answer. */
+  override sendCommand(...args: Parameters<Redis['sendCommand']>): unknown {
+    const observer = observerOf(this);
+    const command = args[0] as Command & { [observed]?: true };
+    if (observer && !command[observed]) {
+      command[observed] = true;
+      const startedAt = performance.now();
+      command.promise.then(
+        () => observer.answered(performance.now() - startedAt, undefined),
+        (error: Error) => observer.answered(performance.now() - startedAt, error),
+      );
+    }
+    return super.sendCommand(...args);
   }
 
   /** Also rejects commands that wait for the next connection; ioredis would leave them pending forever. */

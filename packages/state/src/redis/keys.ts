@@ -173,7 +173,7 @@ const access = {
   ),
   session: string<[hash: string]>(
     'session:<hash>',
-    'The principal of a browser session as JSON, under the SHA-256 of its cookie',
+    'The principal of a session of a browser or `kiln login` as JSON, under the SHA-256 of its secret',
     'with the session',
   ),
   contextTeams: set<[digest: string]>(

@@ -29,6 +29,23 @@ test('a task is claimed, reports progress and ends, and each of these is announc
   expect(await pool.state.redis.ttl(pool.state.keys.task(id))).toBeGreaterThan(3_600);
 });
 
+test('an evaluation of bake files, which is large, is kept for minutes, and few of them may be open', async ({
+  pool,
+}) => {
+  await pool.join();
+  const bake = { files: { a: '' }, names: [], targets: [], set: [], flags: [], variables: {} };
+  const evaluate = () => pool.state.tasks.create('h1', { type: 'evaluate', team: 'web', bake });
+  const id = (await evaluate())?.id ?? '';
+  for (let open = 1; open < 32; open += 1) await evaluate();
+  await expect(evaluate()).rejects.toThrow(TooManyTasks);
+  expect(await create(pool)).not.toBe('');
+  await pool.state.tasks.claim(by(), ['evaluate']);
+  await pool.state.tasks.settle(by(), id, { result: { printed: '{}' } });
+  const ttl = await pool.state.redis.ttl(pool.state.keys.task(id));
+  expect(ttl).toBeGreaterThan(60);
+  expect(ttl).toBeLessThanOrEqual(600);
+});
+
 test('creating, claiming and settling may be repeated, as after a lost answer', async ({ pool }) => {
   const { tasks } = pool.state;
   await pool.join();

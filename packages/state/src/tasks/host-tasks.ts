@@ -16,6 +16,8 @@ import { TaskLost, TooManyTasks } from './errors.ts';
 
 /** How many open tasks a host may have. */
 const MAX_OPEN = 1_000;
+/** How many of a host's tasks may be open when one is created that carries files: those are large. */
+const MAX_OPEN_WITH_FILES = 32;
 const NO_HOST = -1;
 const TOO_MANY = -2;
 const NOT_LEADER = -4;
@@ -77,7 +79,7 @@ export class HostTasks {
       this.#redis,
       'create-task',
       [keys.task(id), keys.hostTasks(host), keys.tasks(), keys.hosts(), keys.leaderToken()],
-      [keys.prefix, id, host, order.type, JSON.stringify(doc), now, MAX_OPEN, fencingToken],
+      [keys.prefix, id, host, order.type, JSON.stringify(doc), now, maxOpen(order), fencingToken],
     );
     if (code === NOT_LEADER) throw new NotLeader();
     if (code === TOO_MANY) throw new TooManyTasks(host);
@@ -153,6 +155,10 @@ export class HostTasks {
     );
     if (code !== 0) throw new TaskLost(id);
   }
+}
+
+function maxOpen({ type }: HostTaskOrder): number {
+  return type === 'evaluate' ? MAX_OPEN_WITH_FILES : MAX_OPEN;
 }
 
 /** How many tasks are read at once. */

@@ -30,6 +30,11 @@ export type ListedEntry = ListedFile | ListedDirectory | ListedSymlink;
 /** The entries of a tree, depth first: each directory before what is in it, the names of a directory in the order of their bytes. */
 export type Listing = readonly ListedEntry[];
 
+/** Returns the directories and links of a listing. */
+export function notFilesOf(listing: Listing): Listing {
+  return listing.filter(({ type }) => type !== 'file');
+}
+
 /** A file's content, whose length and digest have been checked when it ends. */
 export interface FileContent {
   readonly file: ListedFile;

@@ -1,6 +1,7 @@
 import type { DeliveryFailure, ForgeEvent } from '@kiln/contracts';
 import { BadPayload, forge, InvalidConfig, NoInstallationToken } from '@kiln/forges';
 import { GitFailed } from '@kiln/git';
+import { type Metrics, NO_METRICS, observeMs } from '@kiln/metrics';
 import { type JobTry, RetryLater, type StoredDelivery } from '@kiln/state';
 import type { Logger } from 'pino';
 import type { HookDeps } from '../ports.ts';
@@ -9,6 +10,7 @@ import { type EventDeps, workOnEvent } from './work-on-event.ts';
 
 export interface DeliveryDeps extends EventDeps, Pick<HookDeps, 'connections' | 'deliveries'> {
   readonly log: Logger;
+  readonly metrics?: Metrics | undefined;
   readonly now: () => number;
   readonly signal: AbortSignal;
 }
@@ -33,6 +35,7 @@ export async function workOnDelivery(id: string, attempt: JobTry, parts: Deliver
   const keep = async (change: Partial<StoredDelivery>) => {
     delivery = { ...delivery, ...change };
     await deliveries.save(delivery);
+    if (change.finishedAt !== undefined) countDelivery(parts.metrics ?? NO_METRICS, delivery, change.finishedAt);
   };
   try {
     const connection = await connections.get(delivery.connection);
@@ -68,6 +71,11 @@ export async function workOnDelivery(id: string, attempt: JobTry, parts: Deliver
     if (parts.signal.aborted) throw error;
     await giveUpOrRetry(error, attempt, keep, parts);
   }
+}
+
+function countDelivery(metrics: Metrics, { forge: from, state, receivedAt }: StoredDelivery, finishedAt: number): void {
+  metrics.count('kiln_webhook_deliveries_total', 1, { forge: from, result: state });
+  observeMs(metrics, 'kiln_webhook_delivery_duration_seconds', finishedAt - receivedAt);
 }
 
 /** The delivery that this one repeats, unless that one failed and so built nothing. */

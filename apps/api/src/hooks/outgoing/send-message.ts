@@ -1,3 +1,4 @@
+import type { Metrics } from '@kiln/metrics';
 import { type JobTry, RetryLater, type StoredMessage } from '@kiln/state';
 import type { Logger } from 'pino';
 import type { HookDeps } from '../ports.ts';
@@ -9,6 +10,7 @@ export interface MessageDeps extends Pick<HookDeps, 'webhooks'> {
   readonly fetch: typeof fetch;
   readonly timeoutMs: number;
   readonly log: Logger;
+  readonly metrics?: Metrics | undefined;
   readonly now: () => number;
   readonly signal: AbortSignal;
 }
@@ -40,11 +42,13 @@ export async function sendMessage(id: string, { isLast, delayMs }: JobTry, parts
   };
   if (sent.ok) {
     await webhooks.saveMessage({ ...tried, state: 'delivered' });
+    parts.metrics?.count('kiln_webhook_messages_total', 1, { result: 'delivered' });
     return;
   }
   const isGone = sent.status === GONE;
   if (isGone) await webhooks.disable(webhook);
   const isDead = isLast || isGone;
+  parts.metrics?.count('kiln_webhook_messages_total', 1, { result: isDead ? 'dead' : 'failed' });
   log.warn(
     { webhook: webhook.id, team: webhook.team, message: id, why: sent.why, isDead },
     'webhook message not delivered',

@@ -8,6 +8,7 @@ import {
   reportsStatuses,
   type StatusReport,
 } from '@kiln/forges';
+import type { Metrics } from '@kiln/metrics';
 import { type BuildStore, type JobTry, RetryLater, type StoredConnection, type StoredReport } from '@kiln/state';
 import type { Logger } from 'pino';
 import type { HookDeps } from '../ports.ts';
@@ -21,6 +22,7 @@ export interface ReportDeps extends Pick<HookDeps, 'connections' | 'reports'> {
   readonly base: string;
   readonly timeoutMs: number;
   readonly log: Logger;
+  readonly metrics?: Metrics | undefined;
   readonly now: () => number;
   readonly signal: AbortSignal;
 }
@@ -57,11 +59,13 @@ export async function reportTarget(id: string, { isLast }: JobTry, parts: Report
     parts,
   );
   if (sent.delivered) {
+    parts.metrics?.count('kiln_status_reports_total', 1, { result: 'sent' });
     await reports.noteSent(id, { id: wanted.id, state }, sent.remoteId);
     return close();
   }
   if (parts.signal.aborted) throw new RetryLater('this process is stopping');
   const givesUp = !sent.retry || isLast;
+  parts.metrics?.count('kiln_status_reports_total', 1, { result: givesUp ? 'given_up' : 'failed' });
   await reports.noteFailure(id, sent.why, givesUp);
   log.warn(
     { connection: connection.name, repository, commit, context, state, why: sent.why, givesUp },

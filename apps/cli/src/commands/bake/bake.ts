@@ -9,7 +9,7 @@ const SPEC: CommandSpec<typeof BAKE_FLAGS> = {
   summary: SUMMARIES.bake,
   description:
     'Build the targets of bake files (HCL, JSON or Compose), side by side, each on the host where it is warm. The files are evaluated by docker buildx bake ' +
-    '--print on this machine; groups, matrices, variables and overrides work as there. Targets that use the results of others (contexts = { x = "target:y" }) are one build together with them. A target that fails ends the command with 1 when the others are done.',
+    '--print, on this machine if it has buildx, otherwise on a host; groups, matrices, variables and overrides work as there. Targets that use the results of others (contexts = { x = "target:y" }) are one build together with them. A target that fails ends the command with 1 when the others are done.',
   examples: [
     '# Build the default group and push its images',
     'kiln bake --push',

@@ -9,29 +9,20 @@ export interface BakeDefinition {
   readonly target: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
-export interface EvaluatedBake {
-  /** As buildx printed it. */
-  readonly printed: string;
-  readonly definition: BakeDefinition;
-}
-
 /** buildx as a plugin of docker, and by itself. */
 const PROGRAMS = [['docker', 'buildx'], ['docker-buildx']] as const;
-const MISSING =
-  'kiln bake reads bake files with docker buildx, which this machine doesn’t have; install the plugin docker-buildx (the docker engine isn’t needed)';
-
 /**
- * Evaluates bake files with this machine's buildx, which knows their language and its own defaults.
+ * Evaluates bake files with this machine's buildx, which knows their language and its own defaults. Returns undefined if this machine has none.
  * @param args arguments of `docker buildx bake` @throws UsageError with what buildx found wrong
  */
-export async function evaluateBake(args: readonly string[], io: Pick<Io, 'cwd' | 'env'>): Promise<EvaluatedBake> {
+export async function evaluateBake(args: readonly string[], io: Pick<Io, 'cwd' | 'env'>): Promise<string | undefined> {
   for (const [program, ...before] of PROGRAMS) {
     const ran = await run(program, [...before, 'bake', '--print', ...args], io);
     if (!ran || (ran.code !== 0 && /is not a docker command|unknown command: docker buildx/.test(ran.stderr))) continue;
     if (ran.code !== 0) throw new UsageError(faultOf(ran.stderr));
-    return { printed: ran.stdout, definition: JSON.parse(ran.stdout) as BakeDefinition };
+    return ran.stdout;
   }
-  throw new UsageError(MISSING);
+  return undefined;
 }
 
 /** @returns undefined if there is no such program */
@@ -40,7 +31,10 @@ async function run(
   args: readonly string[],
   { cwd, env }: Pick<Io, 'cwd' | 'env'>,
 ): Promise<{ code: number | null; stdout: string; stderr: string } | undefined> {
-  const child = spawn(program, args, { cwd, env: { ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, args, {
+    ...{ cwd, env: { ...env } },
+    stdio: [args.some(readsStdin) ? 'inherit' : 'ignore', 'pipe', 'pipe'],
+  });
   const exited = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject).once('close', resolve);
   });
@@ -51,6 +45,10 @@ async function run(
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+function readsStdin(arg: string): boolean {
+  return arg === '--file=-';
 }
 
 /** Leaves out the progress of reading the files. */

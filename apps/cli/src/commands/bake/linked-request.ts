@@ -1,4 +1,4 @@
-import type { BuildRequestInput } from '@kiln/contracts';
+import { type BuildRequestInput, timedEntries } from '@kiln/contracts';
 import { UsageError } from '../../io/errors.ts';
 import type { PreparedBuild } from '../build/prepare-build.ts';
 import { type SendNamedDeps, sendNamedContexts, sendTree } from '../build/submit/send-named.ts';
@@ -98,7 +98,7 @@ async function sentSource(
   deps: SendNamedDeps,
 ): Promise<BuildRequestInput['source']> {
   if (!context || request.source.type !== 'upload') throw new Error(`target ${name} has no directory to send`);
-  const { digest, times } = await sendTree(name, { ...context, withTimes: request.mtimes === 'submitted' }, deps);
+  const { digest, times } = await sendTree(name, { ...context, times: timedEntries(request) }, deps);
   return { ...request.source, digest, ...(times !== undefined && { times }) };
 }
 

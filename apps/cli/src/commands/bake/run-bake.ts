@@ -26,7 +26,7 @@ import { submit } from '../build/submit/submit.ts';
 import type { SubmitDeps } from '../build/submit/submit-call.ts';
 import { type BAKE_FLAGS, DEFINITION_FLAGS, TARGET_FLAGS } from './bake-flags.ts';
 import { type BakeTarget, bakeTargets } from './bake-target.ts';
-import { evaluateBake } from './evaluate-bake.ts';
+import { type BakeDefinition, evaluateBake } from './evaluate-bake.ts';
 import { checkLinked, linkedRequest, linkedWarnings, type PreparedTarget } from './linked-request.ts';
 
 type BakeFlagValues = FlagValues<typeof BAKE_FLAGS>;
@@ -40,12 +40,20 @@ interface Baked {
   readonly model: ProgressModel;
 }
 
+export interface BakeInvocation extends LocalInvocation<typeof BAKE_FLAGS> {
+  /** Changes what buildx made of the files. */
+  adapt?(definition: BakeDefinition): BakeDefinition;
+}
+
 /** Builds the targets of bake files. Returns the exit code. @throws UsageError, and the errors of the client */
-export async function runBake({ flags, operands, io }: LocalInvocation<typeof BAKE_FLAGS>): Promise<number> {
+export async function runBake({ flags, operands, io, adapt }: BakeInvocation): Promise<number> {
   if (flags.builder !== undefined) io.err.line('kiln: --builder is ignored: Kiln chooses the host and its builder');
-  const { printed, definition } = await evaluateBake([...definitionArgs(flags), ...operands], io);
+  const printed =
+    (await evaluateBake([...definitionArgs(flags), ...operands], io)) ?? (await evaluatedThere(flags, operands, io));
+  const made = JSON.parse(printed) as BakeDefinition;
+  const definition = adapt?.(made) ?? made;
   if (flags.print) {
-    io.out.write(printed);
+    io.out.write(adapt ? `${JSON.stringify(definition, null, 2)}\n` : printed);
     return EXIT.ok;
   }
   await checkDestinations({ 'metadata-file': flags['metadata-file'], iidfile: undefined, plan: {}, ...io });
@@ -73,6 +81,18 @@ export async function runBake({ flags, operands, io }: LocalInvocation<typeof BA
   } finally {
     view.close();
   }
+}
+
+/** Has a host evaluate the files, because this machine has no buildx. */
+async function evaluatedThere(flags: BakeFlagValues, targets: readonly string[], io: Io): Promise<string> {
+  const given = (['push', 'load', 'no-cache', 'pull'] as const).filter((flag) => flags[flag]);
+  const [{ collectBake }, { evaluateOnHost }] = await Promise.all([
+    import('./collect-bake.ts'),
+    import('./evaluate-on-host.ts'),
+  ]);
+  const bake = await collectBake({ file: flags.file, set: flags.set, flags: given, targets }, io);
+  const client = connect(await findServer(flags, io.env));
+  return await evaluateOnHost(bake, { client, team: flags.team ?? (io.env.KILN_TEAM || undefined), now: io.now });
 }
 
 /** Reads everything that the targets need, so that nothing is sent if one of them can't be built. */

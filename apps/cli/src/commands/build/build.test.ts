@@ -182,6 +182,23 @@ describe('kiln build', () => {
     expect(await running).toBe(0);
   });
 
+  it('shows its place in the queue and the expected start, and then on a terminal the host and why it was chosen', async () => {
+    const decidedAt = '2026-01-02T03:04:05.000Z';
+    const at = cli.io({ terminal: { columns: 140, rows: 30 } });
+    const startAt = new Date(Date.now() + 3_000_000).toISOString();
+    const waiting = { reason: 'all_full', decidedAt, startAt, ahead: 2 };
+    cli.api.build = { ...cli.api.build, waiting };
+    cli.api.placement = [{ attempt: 1, host: null, reason: 'all_full', decidedAt, considered: [] }];
+    const running = runCli(['build'], at);
+    await at.said('waiting: 3rd in the queue, starts in about ');
+    await at.said(': every host that fits is full');
+    cli.api.placement.push({ attempt: 1, host: 'build-01', reason: 'warm', decidedAt, considered: [] });
+    cli.api.log(step({}));
+    await at.said('on build-01, which has its cache');
+    cli.succeed();
+    expect(await running).toBe(0);
+  });
+
   it.each([[], ['--quiet', '--load=host']])(
     'says what the pool lacks if no host can take the build (%s %s)',
     async (...flags) => {
@@ -225,7 +242,7 @@ describe('errors of kiln build', () => {
   it('are reported before the context is sent', async () => {
     const at = cli.io({ env: { KILN_TOKEN: 'wrong' } });
     expect(await runCli(['build'], at)).toBe(125);
-    expect(at.stderr.text).toContain('Set KILN_TOKEN (or --token)');
+    expect(at.stderr.text).toContain('Log in with `kiln login`, or set KILN_TOKEN (or --token)');
     expect(cli.api.seen.map(({ path }) => path)).toEqual(['/v1/builds']);
   });
 

@@ -52,6 +52,18 @@ async function stored(team?: string): Promise<StoredEntry[]> {
   return store.list(root);
 }
 
+/** Reads the times back that came with the newest build. */
+async function sentTimes(): Promise<bigint[]> {
+  const client = new KilnClient({ url: cli.pool.api.url, token: cli.pool.token });
+  const [newest] = (await client.list({ limit: 1 })).builds;
+  const { source } = newest?.request ?? {};
+  const times = (source?.type === 'upload' ? source.times : undefined) as Digest;
+  const store = new PartStore();
+  await store.storeLoosely(client.readTreeParts({ files: [times] }));
+  const bytes = store.files.get(times) as Buffer;
+  return Array.from({ length: bytes.length / 8 }, (_, i) => bytes.readBigInt64BE(8 * i));
+}
+
 describe('a context on its way to a real API', () => {
   it('takes one request if it hasn’t changed, and otherwise only what has', async () => {
     expect(await build()).toMatch(/^kiln: context: 4 files, 9B; 4 files, \d+B sent\n$/);
@@ -129,17 +141,24 @@ describe('a context on its way to a real API', () => {
     expect(entries.find(({ path }) => path === 'src/one')?.text).toBe(Buffer.from(one, 'latin1').toString());
   });
 
+  it('sends the times of directories, and nothing else if only they have changed', async () => {
+    await settled();
+    await build();
+    const [first, second] = [await sentTimes(), 1_000_000_000n];
+    expect(first.map(Number)).toEqual([expect.any(Number), expect.any(Number)]);
+    await utimes(join(dir.path, 'src'), Number(second), Number(second));
+    expect(await build()).toMatch(/^kiln: context: 4 files, 9B; times of directories, \d+B sent\n$/);
+    expect(requests()).toEqual(['POST /v1/trees', 'POST /v1/builds']);
+    expect(await sentTimes()).toEqual([first[0], second * 1_000_000_000n]);
+    expect(await build()).toContain('nothing to send');
+    expect(requests()).toEqual(['POST /v1/builds']);
+  });
+
   it('brings its times if they are asked for', async () => {
     await build('--mtimes', 'submitted');
     expect(await build('--mtimes', 'submitted')).toContain('nothing to send');
     expect(requests()).toEqual(['POST /v1/builds']);
     const { mtimeNs } = await stat(join(dir.path, 'Dockerfile'), { bigint: true });
-    const client = new KilnClient({ url: cli.pool.api.url, token: cli.pool.token });
-    const [newest] = (await client.list({ limit: 1 })).builds;
-    const { source } = newest?.request ?? {};
-    const times = (source?.type === 'upload' ? source.times : undefined) as Digest;
-    const store = new PartStore();
-    await store.storeLoosely(client.readTreeParts({ files: [times] }));
-    expect(store.files.get(times)?.readBigInt64BE(0)).toBe(mtimeNs);
+    expect((await sentTimes())[0]).toBe(mtimeNs);
   });
 });

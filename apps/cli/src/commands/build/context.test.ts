@@ -37,8 +37,19 @@ describe('the context of kiln build', () => {
 
   it('is the same for checkouts with other times', async () => {
     await build();
-    for (const path of ['Dockerfile', 'src/a', 'src']) await utimes(join(cli.dir.path, path), 1_000, 1_000);
+    for (const path of ['Dockerfile', 'src/a']) await utimes(join(cli.dir.path, path), 1_000, 1_000);
     expect(await build()).toContain('nothing to send');
+    const { source } = (await cli.submitted()).request;
+    await utimes(join(cli.dir.path, 'src'), 1_000, 1_000);
+    expect(await build()).toMatch(/; times of directories, \d+B sent\n$/);
+    expect((await cli.submitted()).request.source).toEqual({ ...(source as object), times: expect.any(String) });
+  });
+
+  it('goes without times of directories to an API of a version that refuses them', async () => {
+    const errors = [{ field: 'source.times', got: 'sha256:…', expected: 'nothing, because mtimes is stable' }];
+    cli.api.refusals.set('POST /v1/builds', [{ status: 400, code: 'invalid_request', detail: 'no', errors }]);
+    await build();
+    expect((await cli.submitted()).request.source).not.toHaveProperty('times');
   });
 
   it('is sent for the team of the build', async () => {
@@ -56,7 +67,7 @@ describe('the context of kiln build', () => {
     // Dockerfile, src, src/a.
     expect(cli.api.trees.files.get(times)?.readBigInt64BE(16)).toBe(1_000_500_000_000n);
     await utimes(join(cli.dir.path, 'src/a'), 1_000, 2_000);
-    expect(await build('--mtimes', 'submitted')).toMatch(/; 0 files, \d+B sent\n/);
+    expect(await build('--mtimes', 'submitted')).toMatch(/; times of directories, \d+B sent\n/);
     const again = (await cli.submitted()).request.source as unknown as { times: Digest };
     expect(again.times).not.toBe(times);
   });

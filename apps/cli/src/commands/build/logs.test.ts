@@ -46,6 +46,21 @@ describe('kiln logs', () => {
     ).toEqual([{ ...step('started'), id: '1.1' }]);
   });
 
+  it('says on a terminal why the build waits and which host it got, on standard error', async () => {
+    const decidedAt = '2026-01-02T03:04:05.000Z';
+    const at = { ...cli.io({ terminal: { columns: 140, rows: 30 } }), now: () => Date.parse(decidedAt) };
+    cli.api.build = { ...cli.api.build, waiting: { reason: 'all_full', decidedAt, ahead: 0 } };
+    cli.api.placement = [{ attempt: 1, host: null, reason: 'all_full', decidedAt, considered: [] }];
+    const running = runCli(['logs', '-f', cli.api.build.id], at);
+    await at.said('kiln: waiting: 1st in the queue: every host that fits is full\n');
+    cli.api.placement.push({ attempt: 1, host: 'build-01', reason: 'warm', decidedAt, considered: [] });
+    cli.api.log(step('started'));
+    await at.said('kiln: runs on build-01, which has its cache\n');
+    cli.api.end('succeeded');
+    expect(await running).toBe(0);
+    expect(at.stdout.text).not.toContain('waiting');
+  });
+
   it('stops following at Ctrl-C without canceling the build', async () => {
     cli.api.build = RUNNING;
     const at = cli.io();

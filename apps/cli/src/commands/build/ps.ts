@@ -2,9 +2,9 @@ import { hasEnded, type KilnClient, type ListOptions } from '@kiln/client';
 import { type BuildView, bytes } from '@kiln/contracts';
 import { BUILD_STATES } from '@kiln/domain';
 import { oneOf, wholeNumber } from '../../framework/flag-values.ts';
+import { OUTPUT_FLAGS, printList } from '../../framework/print.ts';
 import { age, duration } from '../../io/ages.ts';
 import type { Io, Style } from '../../io/output.ts';
-import { printList } from '../../io/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { SUMMARIES } from '../summaries.ts';
@@ -15,35 +15,52 @@ const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 200;
 const UNFINISHED = ['queued', 'assigned', 'running'] as const;
 
-export const psCommand = clientCommand(
-  {
-    name: 'ps',
-    summary: SUMMARIES.ps,
-    description: 'List builds, newest first. By default, only builds that have not ended are shown.',
-    examples: ['kiln ps -a --repo github.com/acme/app', 'kiln ps --state failed --json'],
-    operands: [0, 0],
-    flags: {
-      all: { kind: 'bool', short: 'a', help: 'Show all builds, also those that have ended' },
-      repo: { kind: 'text', value: 'NAME', help: 'Show only builds of this repo' },
-      state: { kind: 'text', value: 'STATE', help: `Show only builds in this state: ${BUILD_STATES.join(', ')}` },
-      team: { kind: 'text', value: 'NAME', help: 'Show only builds of this team' },
-      limit: {
-        kind: 'text',
-        short: 'n',
-        value: 'N',
-        help: `Show at most N builds, up to ${MAX_LIMIT} (default: ${DEFAULT_LIMIT})`,
+/** Defines the command that lists builds, under one of its names. */
+const listOf = (name: 'ps' | 'builds ls') =>
+  clientCommand(
+    {
+      name,
+      summary: SUMMARIES.ps,
+      description: 'List builds, newest first. By default, only builds that have not ended are shown.',
+      examples: [
+        `kiln ${name} -a --repo github.com/acme/app`,
+        `kiln ${name} --state failed -o json`,
+        `kiln cancel $(kiln ${name} -o name)`,
+      ],
+      operands: [0, 0],
+      flags: {
+        ...OUTPUT_FLAGS,
+        all: { kind: 'bool', short: 'a', help: 'Show all builds, also those that have ended' },
+        repo: { kind: 'text', value: 'NAME', help: 'Show only builds of this repo' },
+        state: { kind: 'text', value: 'STATE', help: `Show only builds in this state: ${BUILD_STATES.join(', ')}` },
+        team: { kind: 'text', value: 'NAME', help: 'Show only builds of this team' },
+        limit: {
+          kind: 'text',
+          short: 'n',
+          value: 'N',
+          help: `Show at most N builds, up to ${MAX_LIMIT} (default: ${DEFAULT_LIMIT})`,
+        },
       },
     },
-  },
-  async ({ flags, client, io }) => {
-    const state = flags.state === undefined ? undefined : oneOf('--state', flags.state, BUILD_STATES);
-    const limit = wholeNumber('--limit', flags.limit ?? String(DEFAULT_LIMIT), { min: 1, max: MAX_LIMIT });
-    const query = { repo: flags.repo, team: flags.team, limit };
-    const rows = state || flags.all ? (await client.list({ ...query, state })).builds : await unfinished(client, query);
-    const none = flags.all || state ? 'no builds' : 'no unfinished builds; kiln ps -a shows all';
-    return printList(io, flags.json, 'builds', { rows, columns: columns(io, rows), none });
-  },
-);
+    async ({ flags, client, io }) => {
+      const state = flags.state === undefined ? undefined : oneOf('--state', flags.state, BUILD_STATES);
+      const limit = wholeNumber('--limit', flags.limit ?? String(DEFAULT_LIMIT), { min: 1, max: MAX_LIMIT });
+      const query = { repo: flags.repo, team: flags.team, limit };
+      const rows =
+        state || flags.all ? (await client.list({ ...query, state })).builds : await unfinished(client, query);
+      const isWide = flags.output === 'wide';
+      const none = flags.all || state ? 'no builds' : 'no unfinished builds; kiln ps -a shows all';
+      return printList(io, flags, 'builds', {
+        name: ({ id }) => id,
+        rows,
+        columns: columns(io, rows, isWide),
+        none,
+      });
+    },
+  );
+
+export const psCommand = listOf('ps');
+export const listCommand = listOf('builds ls');
 
 /** Lists unfinished builds, newest first: ids are ordered by time. */
 async function unfinished(client: KilnClient, query: ListOptions): Promise<BuildView[]> {
@@ -54,10 +71,10 @@ async function unfinished(client: KilnClient, query: ListOptions): Promise<Build
 }
 
 /** Ids are shortened only on a terminal: scripts need the full ones. */
-function columns({ out, now }: Io, rows: readonly BuildView[]): Column<BuildView>[] {
+function columns({ out, now }: Io, rows: readonly BuildView[], isWide: boolean): Column<BuildView>[] {
   const at = now();
   return [
-    { title: 'BUILD', text: ({ id }) => (out.isTerminal ? shortId(id) : id) },
+    { title: 'BUILD', text: ({ id }) => (out.isTerminal && !isWide ? shortId(id) : id) },
     { title: 'STATE', text: stateText, style: ({ state }) => STYLES[state] },
     { title: 'REPO', text: ({ repo }) => repo, min: 10 },
     { title: 'TEAM', text: ({ team }) => team, min: 6, dispensable: 3 },

@@ -105,6 +105,10 @@ cold   2m10s expected without caches: 1m00s saved
       { type: 'base_image_moved', image: 'debian', from: 'sha256:1', to: 'sha256:2' },
       'from sha256:1\n      to   sha256:2\n',
     ],
+    [
+      { type: 'remote_content_changed', url: 'http://x.io/a', from: 'sha256:1', to: 'sha256:2' },
+      'what http://x.io/a returned changed\n      from sha256:1\n      to   sha256:2\n',
+    ],
     [{ type: 'cache_scope_changed', from: 'repo', to: 'team' }, 'cache scope changed from repo to team'],
     [
       { type: 'evicted', lost: 2, of: 9, since: '2026-01-02T03:05:05.000Z' },

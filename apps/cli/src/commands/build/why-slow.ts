@@ -1,7 +1,7 @@
 import type { WhySlowView } from '@kiln/contracts';
 import { badFlag } from '../../framework/flag-values.ts';
+import { printJson } from '../../framework/print.ts';
 import { EXIT } from '../../io/exit-codes.ts';
-import { printJson } from '../../io/print.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { SUMMARIES } from '../summaries.ts';
 import { resolveId } from './build-id.ts';

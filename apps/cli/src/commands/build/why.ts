@@ -1,8 +1,8 @@
 import type { PlacementInfoView } from '@kiln/contracts';
+import { printJson } from '../../framework/print.ts';
 import { age, duration } from '../../io/ages.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import type { Io } from '../../io/output.ts';
-import { printJson } from '../../io/print.ts';
 import { renderTable } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { SUMMARIES } from '../summaries.ts';

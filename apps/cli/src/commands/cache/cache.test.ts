@@ -84,9 +84,9 @@ it('kiln cache prune shows with --dry-run what it would drop, and a failure of a
   expect(await failed).toMatchObject({ code: 1, err: 'kiln: a: BuildKit does not answer [failed]\n' });
 });
 
-it('kiln cache set-mode sets the mode of builds that name none, kiln cache modes lists it, and default removes it', async () => {
+it('kiln cache-mode set sets the mode of builds that name none, kiln cache-mode ls lists it, and default removes it', async () => {
   const url = 'https://git@GitHub.com/acme/app.git';
-  expect(await run(`cache set-mode ${url} archive`)).toMatchObject({ code: 0, out: 'github.com/acme/app: archive\n' });
+  expect(await run(`cache-mode set ${url} archive`)).toMatchObject({ code: 0, out: 'github.com/acme/app: archive\n' });
   const submit = async (request: object) => {
     const body = { source: { type: 'git', url: 'https://github.com/acme/app', subdir: 'api' }, ...request };
     const answer = await fetch(`${cli.pool.api.url}/v1/builds`, {
@@ -98,13 +98,13 @@ it('kiln cache set-mode sets the mode of builds that name none, kiln cache modes
   };
   expect(await submit({})).toEqual({ mode: 'archive' });
   expect(await submit({ cache: { mode: 'warm' } })).toEqual({ mode: 'warm' });
-  expect((await run('cache modes')).out).toMatch(/github\.com\/acme\/app +archive +default +local admin/);
-  expect(JSON.parse((await run('cache set-mode --json app fresh')).out)).toMatchObject({ repo: 'app', mode: 'fresh' });
-  expect(JSON.parse((await run('cache modes --json app')).out)).toMatchObject({ modes: [{ mode: 'fresh' }] });
-  await run('cache set-mode app default');
-  expect((await run(`cache set-mode ${url} default`)).out).toBe('github.com/acme/app: no default of its own\n');
+  expect((await run('cache-mode ls')).out).toMatch(/github\.com\/acme\/app +archive +default +local admin/);
+  expect(JSON.parse((await run('cache-mode set --json app fresh')).out)).toMatchObject({ repo: 'app', mode: 'fresh' });
+  expect(JSON.parse((await run('cache-mode ls --json app')).out)).toMatchObject({ modes: [{ mode: 'fresh' }] });
+  await run('cache-mode set app default');
+  expect((await run(`cache-mode set ${url} default`)).out).toBe('github.com/acme/app: no default of its own\n');
   expect(await submit({})).toBeUndefined();
-  expect((await run('cache modes')).err).toBe('kiln: no default cache modes; set one with kiln cache set-mode\n');
+  expect((await run('cache-mode ls')).err).toBe('kiln: no default cache modes; set one with kiln cache-mode set\n');
 });
 
 it('kiln cache prune-registry lists what it deletes, and exits with 1 if a registry did not delete something', async () => {
@@ -148,8 +148,8 @@ it.each([
   ['cache rm app --kind all', '--kind: got "all", expected dependencies, outputs, layers, tree'],
   ['cache prune --unused-for soon', '--unused-for'],
   ['cache prune-registry --unused-for soon', '--unused-for'],
-  ['cache set-mode app hot', 'MODE: got "hot", expected warm, registry, archive, fresh or default'],
-  ['cache set-mode app', 'MODE'],
+  ['cache-mode set app hot', 'MODE: got "hot", expected warm, registry, archive, fresh or default'],
+  ['cache-mode set app', 'MODE'],
   ['cache rm typo', 'cache_not_found'],
   ['cache rm app --host nobody', 'host_not_found'],
 ])('kiln %s is refused', async (line, text) => {

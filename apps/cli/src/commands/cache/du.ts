@@ -1,6 +1,6 @@
 import { bytes, type CacheView } from '@kiln/contracts';
 import type { CacheKind } from '@kiln/domain';
-import { printList } from '../../io/print.ts';
+import { OUTPUT_FLAGS, printList } from '../../framework/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { reposText } from './cache-text.ts';
@@ -22,11 +22,16 @@ export const duCommand = clientCommand(
     description:
       'Show how much the caches of each repository take on all hosts, or on one. A cache that several repositories share is listed once, under all of them.',
     operands: [0, 1],
-    flags: { host: { kind: 'text', value: 'HOST', help: 'Only caches of this host' } },
+    flags: { ...OUTPUT_FLAGS, host: { kind: 'text', value: 'HOST', help: 'Only caches of this host' } },
   },
   async ({ flags, client, operands: [repo], io }) => {
     const { caches } = await client.caches({ repo, host: flags.host, limit: ALL });
-    return printList(io, flags.json, 'repos', { rows: sums(caches), columns: COLUMNS, none: 'no caches' });
+    return printList(io, flags, 'repos', {
+      name: ({ repo }) => repo,
+      rows: sums(caches),
+      columns: COLUMNS,
+      none: 'no caches',
+    });
   },
 );
 

@@ -12,14 +12,14 @@ import { findSnapshot, treesOf } from './find-snapshot.ts';
 
 export const exportCommand = clientCommand(
   {
-    name: 'cache export',
+    name: 'snapshot export',
     synopsis: 'REPO|SNAPSHOT [FILE]',
     summary: 'Write a snapshot of caches to a file or a directory',
     description:
-      'Write a snapshot, or the newest one of a repo, to a file that kiln cache import reads, or with --dir, its files to one directory for each cache mount. Files in directories belong to you, and have no extended attributes; devices, pipes and sparse files are refused.',
+      'Write a snapshot, or the newest one of a repo, to a file that kiln snapshot import reads, or with --dir, its files to one directory for each cache mount. Files in directories belong to you, and have no extended attributes; devices, pipes and sparse files are refused.',
     examples: [
-      'kiln cache export github.com/acme/app app.kiln-cache',
-      'kiln cache export github.com/acme/app --dir cache',
+      'kiln snapshot export github.com/acme/app app.kiln-cache',
+      'kiln snapshot export github.com/acme/app --dir cache',
     ],
     operands: [1, 2],
     flags: {
@@ -59,7 +59,7 @@ async function unpack(
   for (const [at, { id, entries }] of mounts.entries()) {
     const to = join(dir, directoryName(id));
     try {
-      await unpackTar(contentOf(at), to, { allowBinaryAttributes: true, modeMask: 0o777 });
+      await unpackTar(contentOf(at), to, { allowBinaryAttributes: true, modeMask: 0o777, stampRoot: true });
     } catch (error) {
       if (!(error instanceof TarFault)) throw error;
       throw new UsageError(`cache mount ${id} can’t be unpacked here: ${error.message}; export it to a file instead`);

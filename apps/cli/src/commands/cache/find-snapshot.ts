@@ -8,7 +8,7 @@ export async function findSnapshot(client: KilnClient, named: string, team: stri
   if (snapshotId.safeParse(named).success) return client.snapshot(named);
   const [newest] = await client.snapshots({ repo: named, team });
   if (newest) return newest;
-  throw new UsageError(`${JSON.stringify(named)} has no snapshot: make one with kiln cache save`);
+  throw new UsageError(`${JSON.stringify(named)} has no snapshot: make one with kiln snapshot create`);
 }
 
 /** Reads a team's trees through the API. */

@@ -1,9 +1,9 @@
 import type { KilnClient } from '@kiln/client';
 import { bytes, type TaskView } from '@kiln/contracts';
+import { printJson } from '../../framework/print.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import { untilInterrupted } from '../../io/interruptible.ts';
 import type { Io } from '../../io/output.ts';
-import { printJson } from '../../io/print.ts';
 
 /** How long a host of a version without the task is waited for, ms. */
 const OUTDATED_MS = 60_000;

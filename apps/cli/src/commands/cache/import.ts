@@ -1,19 +1,19 @@
 import { checkSnapshotFile, SnapshotInvalid, storeSnapshotFile } from '@kiln/blobs';
 import { bytes } from '@kiln/contracts';
 import { type Digest, writeParts } from '@kiln/trees';
+import { printJson } from '../../framework/print.ts';
 import { UsageError } from '../../io/errors.ts';
 import { EXIT } from '../../io/exit-codes.ts';
-import { printJson } from '../../io/print.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { OWNER_FLAGS, ownerOf } from './owner-flags.ts';
 
 export const importCommand = clientCommand(
   {
-    name: 'cache import',
+    name: 'snapshot import',
     synopsis: 'FILE',
     summary: 'Store a snapshot of caches from a file',
     description:
-      'Store a snapshot from a file of kiln cache export. The whole file is checked before anything is sent; what the pool has already is not sent again. Caches that are imported run in builds: import only files that you trust.',
+      'Store a snapshot from a file of kiln snapshot export. The whole file is checked before anything is sent; what the pool has already is not sent again. Caches that are imported run in builds: import only files that you trust.',
     operands: [1, 1],
     flags: {
       repo: { kind: 'text', value: 'REPO', help: 'The repo whose caches they are (default: as in the file)' },

@@ -1,7 +1,7 @@
 import { bytes, type CacheView } from '@kiln/contracts';
+import { OUTPUT_FLAGS, printList } from '../../framework/print.ts';
 import { age } from '../../io/ages.ts';
 import type { Io } from '../../io/output.ts';
-import { printList } from '../../io/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { cacheText, readKinds, reposText, savedText } from './cache-text.ts';
@@ -15,6 +15,7 @@ export const listCommand = clientCommand(
       'List caches of hosts, the largest first. KIND is guessed from the path of a mount. HITS counts builds of the repository on the host that found caches, SAVED is what these saved, by estimate.',
     operands: [0, 1],
     flags: {
+      ...OUTPUT_FLAGS,
       host: { kind: 'text', value: 'HOST', help: 'Only caches of this host' },
       kind: { kind: 'text', value: 'KIND', help: 'Only caches of this kind: dependencies, outputs, layers, tree' },
     },
@@ -24,7 +25,12 @@ export const listCommand = clientCommand(
     const { caches, omitted } = await client.caches({ repo, host: flags.host, kind });
     if (omitted > 0)
       io.err.line(`kiln: ${omitted} more caches are not shown; narrow the list with REPO, --host or --kind`);
-    return printList(io, flags.json, 'caches', { rows: caches, columns: columns(io), none: 'no caches' });
+    return printList(io, flags, 'caches', {
+      name: cacheText,
+      rows: caches,
+      columns: columns(io),
+      none: 'no caches',
+    });
   },
 );
 

@@ -1,24 +1,25 @@
 import type { ModeDefaultView } from '@kiln/contracts';
+import { OUTPUT_FLAGS, printList } from '../../framework/print.ts';
 import { age } from '../../io/ages.ts';
-import { printList } from '../../io/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 
 export const modesCommand = clientCommand(
   {
-    name: 'cache modes',
+    name: 'cache-mode ls',
     synopsis: '[REPO]',
     summary: 'List the default cache modes of repositories',
     description:
-      'List the default cache modes of your team’s repositories that kiln cache set-mode has set. Other repositories have the default warm.',
+      'List the default cache modes of your team’s repositories that kiln cache-mode set has set. Other repositories have the default warm.',
     operands: [0, 1],
-    flags: { team: { kind: 'text', value: 'NAME', help: 'Those of this team (default: your own)' } },
+    flags: { ...OUTPUT_FLAGS, team: { kind: 'text', value: 'NAME', help: 'Those of this team (default: your own)' } },
   },
   async ({ flags, client, operands: [repo], io }) =>
-    printList(io, flags.json, 'modes', {
+    printList(io, flags, 'modes', {
+      name: ({ repo }) => repo,
       rows: await client.cacheModes({ repo, team: flags.team }),
       columns: columns(io.now()),
-      none: 'no default cache modes; set one with kiln cache set-mode',
+      none: 'no default cache modes; set one with kiln cache-mode set',
     }),
 );
 

@@ -1,7 +1,7 @@
 import type { CleanedReference } from '@kiln/contracts';
+import { printList } from '../../framework/print.ts';
 import { age } from '../../io/ages.ts';
 import { EXIT } from '../../io/exit-codes.ts';
-import { printList } from '../../io/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { durationSeconds } from '../build/request/values.ts';
@@ -33,7 +33,8 @@ export const pruneRegistryCommand = clientCommand(
       ...(flags['dry-run'] && { dryRun: true }),
     });
     if (omitted > 0) io.err.line(`kiln: ${omitted} more references are unused; repeat the command`);
-    await printList(io, flags.json, 'references', {
+    await printList(io, flags, 'references', {
+      name: ({ ref }) => ref,
       rows: references,
       columns: columns(io.now()),
       none: 'no unused references',

@@ -3,7 +3,7 @@ import { clientCommand } from '../../server/client-command.ts';
 
 export const removeSnapshotCommand = clientCommand(
   {
-    name: 'cache remove-snapshot',
+    name: 'snapshot rm',
     synopsis: 'SNAPSHOT...',
     summary: 'Delete snapshots of caches',
     operands: [1, Number.POSITIVE_INFINITY],

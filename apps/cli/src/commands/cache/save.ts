@@ -12,12 +12,12 @@ interface SaveResult {
 
 export const saveCommand = clientCommand(
   {
-    name: 'cache save',
+    name: 'snapshot create',
     synopsis: 'REPO',
     summary: 'Save the cache mounts of a repo as a snapshot',
     description:
-      'Save the cache mounts of a repo, as kiln hosts NAME shows it, from a host to the pool’s store. What is stored already is not stored again.',
-    examples: ['kiln cache save github.com/acme/app'],
+      'Save the cache mounts of a repo, as kiln host show shows it, from a host to the pool’s store. What is stored already is not stored again.',
+    examples: ['kiln snapshot create github.com/acme/app'],
     exitCodes: [
       ['0', 'the snapshot is stored'],
       ['1', 'the host could not save the caches'],

@@ -1,12 +1,12 @@
 import { CACHE_MODES } from '@kiln/domain';
+import { printJson } from '../../framework/print.ts';
 import { FlagError } from '../../io/errors.ts';
 import { EXIT } from '../../io/exit-codes.ts';
-import { printJson } from '../../io/print.ts';
 import { clientCommand } from '../../server/client-command.ts';
 
 export const setModeCommand = clientCommand(
   {
-    name: 'cache set-mode',
+    name: 'cache-mode set',
     synopsis: 'REPO MODE',
     summary: 'Set the default cache mode of a repository',
     description:
@@ -15,9 +15,9 @@ export const setModeCommand = clientCommand(
       'It applies to builds of any subdirectory and Dockerfile of the repository; to set it for one of them only, name the repo as kiln ps does. ' +
       'Builds without a tag have no place for caches in a registry: with registry they are built as with warm.',
     examples: [
-      'kiln cache set-mode github.com/acme/app archive',
-      'kiln cache set-mode github.com/acme/app//services/api fresh',
-      'kiln cache set-mode github.com/acme/app default',
+      'kiln cache-mode set github.com/acme/app archive',
+      'kiln cache-mode set github.com/acme/app//services/api fresh',
+      'kiln cache-mode set github.com/acme/app default',
     ],
     operands: [2, 2],
     flags: { team: { kind: 'text', value: 'NAME', help: 'Team of the repository (default: your own)' } },

@@ -1,8 +1,8 @@
 import type { KilnConfig } from '@kiln/contracts';
 import { type ConfigProblem, InvalidConfig, parseConfig } from '@kiln/forges';
 import { localCommand } from '../../framework/command.ts';
+import { printJson } from '../../framework/print.ts';
 import { EXIT } from '../../io/exit-codes.ts';
-import { printJson } from '../../io/print.ts';
 import { readText } from '../../io/read-file.ts';
 
 export const CONFIG_FILE = '.kiln.yaml';

@@ -9,10 +9,10 @@ import {
 } from '@kiln/contracts';
 import { explain } from '@kiln/forges';
 import { localCommand } from '../../framework/command.ts';
+import { printJson } from '../../framework/print.ts';
 import { FlagError } from '../../io/errors.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import type { Io } from '../../io/output.ts';
-import { printJson } from '../../io/print.ts';
 import { readJson, readText } from '../../io/read-file.ts';
 import { CONFIG_FILE, problemLines, readConfig } from './check.ts';
 import { printExplanation } from './print-explanation.ts';

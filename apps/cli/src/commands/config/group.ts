@@ -1,8 +1,8 @@
 import { kilnConfigJsonSchema } from '@kiln/contracts';
 import { localCommand } from '../../framework/command.ts';
 import { commandGroup } from '../../framework/command-group.ts';
+import { printJson } from '../../framework/print.ts';
 import { EXIT } from '../../io/exit-codes.ts';
-import { printJson } from '../../io/print.ts';
 import { SUMMARIES } from '../summaries.ts';
 import { checkCommand } from './check.ts';
 import { explainCommand } from './explain.ts';

@@ -1,5 +1,5 @@
 import type { ConnectionView } from '@kiln/contracts';
-import { printList } from '../../io/print.ts';
+import { OUTPUT_FLAGS, printList } from '../../framework/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 
@@ -16,9 +16,10 @@ const COLUMNS: Column<ConnectionView>[] = [
 ];
 
 export const listCommand = clientCommand(
-  { name: 'connection ls', summary: 'List connections', operands: [0, 0], flags: {} },
+  { name: 'connection ls', summary: 'List connections', operands: [0, 0], flags: { ...OUTPUT_FLAGS } },
   async ({ flags, client, io }) =>
-    printList(io, flags.json, 'connections', {
+    printList(io, flags, 'connections', {
+      name: ({ name }) => name,
       rows: await client.hooks.connections(),
       columns: COLUMNS,
       none: 'no connections; create one with kiln connection set',

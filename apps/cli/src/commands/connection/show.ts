@@ -1,5 +1,4 @@
-import { EXIT } from '../../io/exit-codes.ts';
-import { printJson } from '../../io/print.ts';
+import { OUTPUT_FLAGS, printOne } from '../../framework/print.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { connectionText } from './connection-text.ts';
 
@@ -9,12 +8,10 @@ export const showCommand = clientCommand(
     synopsis: 'NAME',
     summary: 'Show a connection, without its secrets',
     operands: [1, 1],
-    flags: {},
+    flags: OUTPUT_FLAGS,
   },
   async ({ flags, client, operands, io }) => {
     const connection = await client.hooks.connection(operands[0] ?? '');
-    if (flags.json) printJson(io, connection);
-    else io.out.write(connectionText(connection));
-    return EXIT.ok;
+    return printOne(io, flags, { value: connection, name: connection.name, text: () => connectionText(connection) });
   },
 );

@@ -1,23 +1,23 @@
 import type { DeliveryView } from '@kiln/contracts';
 import { oneOf, wholeNumber } from '../../framework/flag-values.ts';
+import { OUTPUT_FLAGS, printList } from '../../framework/print.ts';
 import { age } from '../../io/ages.ts';
 import type { Io, Style } from '../../io/output.ts';
-import { printList } from '../../io/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
-import { SUMMARIES } from '../summaries.ts';
 
 const STATES = ['pending', 'done', 'failed'] as const;
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 200;
 
-export const deliveriesCommand = clientCommand(
+export const listCommand = clientCommand(
   {
-    name: 'deliveries',
-    summary: SUMMARIES.deliveries,
+    name: 'delivery ls',
+    summary: 'List incoming webhooks and their results',
     description: 'List the webhooks that forges sent in the last week, newest first, and the builds they created.',
     operands: [0, 0],
     flags: {
+      ...OUTPUT_FLAGS,
       connection: { kind: 'text', value: 'NAME', help: 'Show only webhooks of this connection' },
       state: { kind: 'text', value: 'STATE', help: `Show only webhooks in this state: ${STATES.join(', ')}` },
       limit: {
@@ -33,7 +33,12 @@ export const deliveriesCommand = clientCommand(
     const state = flags.state === undefined ? undefined : oneOf('--state', flags.state, STATES);
     const limit = wholeNumber('--limit', flags.limit ?? String(DEFAULT_LIMIT), { min: 1, max: MAX_LIMIT });
     const { deliveries } = await client.hooks.deliveries({ connection, state, limit });
-    return printList(io, flags.json, 'deliveries', { rows: deliveries, columns: columns(io), none: 'no webhooks' });
+    return printList(io, flags, 'deliveries', {
+      name: ({ id }) => id,
+      rows: deliveries,
+      columns: columns(io),
+      none: 'no webhooks',
+    });
   },
 );
 

@@ -23,6 +23,6 @@ export const hookCommand = commandGroup({
     list: 'use kiln hook ls',
     remove: 'use kiln hook rm',
     delete: 'use kiln hook rm',
-    redeliver: 'use kiln hook resend, or kiln delivery --redeliver for incoming webhooks',
+    redeliver: 'use kiln hook resend, or kiln delivery redeliver for incoming webhooks',
   },
 });

@@ -1,14 +1,15 @@
 import type { WebhookView } from '@kiln/contracts';
+import { OUTPUT_FLAGS, printList } from '../../framework/print.ts';
 import { age } from '../../io/ages.ts';
 import type { Io } from '../../io/output.ts';
-import { printList } from '../../io/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 
 export const listCommand = clientCommand(
-  { name: 'hook ls', summary: 'List outgoing webhooks', operands: [0, 0], flags: {} },
+  { name: 'hook ls', summary: 'List outgoing webhooks', operands: [0, 0], flags: { ...OUTPUT_FLAGS } },
   async ({ flags, client, io }) =>
-    printList(io, flags.json, 'webhooks', {
+    printList(io, flags, 'webhooks', {
+      name: ({ id }) => id,
       rows: await client.hooks.webhooks(),
       columns: columns(io),
       none: 'no webhooks; create one with kiln hook create',

@@ -1,8 +1,8 @@
 import type { MessageView } from '@kiln/contracts';
 import { oneOf } from '../../framework/flag-values.ts';
+import { OUTPUT_FLAGS, printList } from '../../framework/print.ts';
 import { age } from '../../io/ages.ts';
 import type { Io, Style } from '../../io/output.ts';
-import { printList } from '../../io/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 
@@ -16,12 +16,20 @@ export const messagesCommand = clientCommand(
     description:
       'List the messages of an outgoing webhook, newest first. A message is dead when all tries have failed; kiln hook resend sends it again.',
     operands: [1, 1],
-    flags: { state: { kind: 'text', value: 'STATE', help: `Show only messages in this state: ${STATES.join(', ')}` } },
+    flags: {
+      ...OUTPUT_FLAGS,
+      state: { kind: 'text', value: 'STATE', help: `Show only messages in this state: ${STATES.join(', ')}` },
+    },
   },
   async ({ flags, client, operands, io }) => {
     const state = flags.state === undefined ? undefined : oneOf('--state', flags.state, STATES);
     const rows = await client.hooks.messages(operands[0] ?? '', { state });
-    return printList(io, flags.json, 'messages', { rows, columns: columns(io), none: 'no messages' });
+    return printList(io, flags, 'messages', {
+      name: ({ id }) => id,
+      rows,
+      columns: columns(io),
+      none: 'no messages',
+    });
   },
 );
 

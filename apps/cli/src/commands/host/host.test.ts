@@ -35,9 +35,9 @@ describe('kiln host cordon and uncordon', () => {
       err:
         'kiln: nobody: no host nobody in this pool [host_not_found]\n' +
         '  name: got "nobody", expected the name of a host; GET /v1/hosts lists them\n' +
-        '`kiln hosts` lists all.\n',
+        '`kiln host ls` lists all.\n',
     });
-    expect((await run('hosts')).out).toContain('cordoned');
+    expect((await run('host ls')).out).toContain('cordoned');
     expect(await run('host uncordon a')).toMatchObject({ code: 0, out: 'a uncordoned\n' });
   });
 
@@ -55,7 +55,7 @@ describe('kiln host drain', () => {
     expect((await run('host drain --deadline 10m a')).out).toMatch(
       new RegExp(`^a draining; ${still} \\((?:10m00s|9m\\d\\ds) left\\)\n$`),
     );
-    expect((await run('hosts', cli.io({ terminal: { columns: 100, rows: 9 } }))).out).toMatch(
+    expect((await run('host ls', cli.io({ terminal: { columns: 100, rows: 9 } }))).out).toMatch(
       /draining, (?:10m00s|9m\d\ds) left/,
     );
     expect((await run('host drain a')).out).toBe(`a draining; ${still}\n`);
@@ -112,7 +112,7 @@ describe('kiln host drain', () => {
     ['host drain --deadline soon a', '--deadline: got "soon", expected a duration such as 90s, 20m or 1h30m'],
     ['host drain', 'usage: kiln host drain [FLAGS] NAME...\nSee `kiln host drain --help`.'],
     ['host dran a', 'no command kiln host dran; did you mean drain?'],
-    ['host list', 'no command kiln host list; use kiln hosts'],
+    ['host list', 'no command kiln host list; use kiln host ls'],
     ['host drain Not_A_Name', 'got "Not_A_Name"'],
   ])('refuses %s', async (line, words) => {
     expect(await run(line)).toMatchObject({ code: 125, out: '', err: expect.stringContaining(words) });
@@ -125,13 +125,13 @@ describe('kiln host set', () => {
     expect((await run('host set a --slots 4 --label disk=nvme --label zone- -l gpu=')).out).toBe(
       'a: 4 slots, labels disk=nvme,gpu; set: slots=4 disk=nvme gpu= zone-\n',
     );
-    expect((await run('hosts')).out).toMatch(/^HOST +STATE +SLOTS +BUILDS +LABELS +SET /);
-    expect((await run('hosts')).out).toMatch(/ 0\/4 +- +disk=nvme,gpu +slots=4 disk=nvme gpu= zone- /);
+    expect((await run('host ls')).out).toMatch(/^HOST +STATE +SLOTS +BUILDS +LABELS +SET /);
+    expect((await run('host ls')).out).toMatch(/ 0\/4 +- +disk=nvme,gpu +slots=4 disk=nvme gpu= zone- /);
     expect((await run('host set a --slots default --label zone=b')).out).toContain(
       '2 slots, labels disk=nvme,gpu,zone=b',
     );
     expect((await run('host set --reset a')).out).toBe('a: 2 slots, labels disk=ssd,zone=a; set: nothing\n');
-    expect((await run('hosts')).out).not.toContain('SET');
+    expect((await run('host ls')).out).not.toContain('SET');
   });
 
   it('reports that more slots are in use than there are', async () => {
@@ -154,38 +154,38 @@ describe('kiln host set', () => {
   });
 });
 
-describe('kiln host remove', () => {
+describe('kiln host rm', () => {
   it('refuses to remove the last hosts of the pool without --force', async () => {
     await cli.pool.report('a');
-    expect(await run('host remove a')).toMatchObject({
+    expect(await run('host rm a')).toMatchObject({
       code: 125,
       out: '',
       err: 'kiln: a is the only host of the pool, and no build can run without one\nAdd another host first, or use --force.\n',
     });
     await cli.pool.report('b');
-    expect((await run('host remove b a')).err).toContain('a, b are all hosts of the pool');
-    expect(await run('host remove b')).toMatchObject({ code: 0, out: 'b removed\n' });
-    expect(await run('host remove --force a')).toMatchObject({ code: 0, out: 'a removed\n' });
-    expect((await run('hosts')).err).toBe('kiln: no host has joined the pool\n');
+    expect((await run('host rm b a')).err).toContain('a, b are all hosts of the pool');
+    expect(await run('host rm b')).toMatchObject({ code: 0, out: 'b removed\n' });
+    expect(await run('host rm --force a')).toMatchObject({ code: 0, out: 'a removed\n' });
+    expect((await run('host ls')).err).toBe('kiln: no host has joined the pool\n');
   });
 
   it('removes an empty host, and refuses a busy one with advice', async () => {
     await cli.pool.report('a');
     await cli.pool.report('other', { labels: {} });
     const ref = await cli.pool.assigned();
-    const { code, err } = await run('host remove a');
+    const { code, err } = await run('host rm a');
     expect(code).toBe(125);
     expect(err).toContain(`host a still has build ${ref.buildId}`);
-    expect(err).toContain('Empty it with `kiln host drain --wait a`, or do both with `kiln host remove --force a`.');
+    expect(err).toContain('Empty it with `kiln host drain --wait a`, or do both with `kiln host rm --force a`.');
     await finish(ref);
-    expect(await run('host remove a')).toMatchObject({ code: 0, out: 'a removed\n' });
+    expect(await run('host rm a')).toMatchObject({ code: 0, out: 'a removed\n' });
   });
 
   it('with --force, waits until the builds have returned to the queue', async () => {
     await cli.pool.report('a');
     const ref = await cli.pool.assigned();
     const at = cli.io();
-    const removing = run('host remove --force a', at);
+    const removing = run('host rm --force a', at);
     await at.said('is returning its builds; 1 build left');
     await cli.pool.state.attempts.settle(ref, { end: 'failed', failure: { code: 'host_drained', message: 'drained' } });
     await expect(cli.pool.report('a')).rejects.toMatchObject({ code: 'host_removed' });
@@ -197,18 +197,18 @@ describe('kiln host remove', () => {
     await cli.pool.report('a');
     const ref = await cli.pool.assigned();
     await cli.pool.state.redis.del(cli.pool.state.keys.hostLease('a'));
-    expect(await run('host remove -f a')).toMatchObject({ code: 0, out: 'a removed\n' });
+    expect(await run('host rm -f a')).toMatchObject({ code: 0, out: 'a removed\n' });
     expect((await cli.pool.state.builds.get(ref.buildId))?.record).toMatchObject({ state: 'queued' });
     await cli.pool.state.builds.cancel(ref.buildId);
   });
 });
 
-describe('kiln hosts', () => {
+describe('kiln host ls', () => {
   it('lists platforms that a host emulates apart from those of its processor', async () => {
     const emulated = ['linux/arm64', 'linux/s390x'];
     await cli.pool.report('a', { platforms: ['linux/amd64', 'linux/amd64/v2', ...emulated], emulated });
-    expect((await run('hosts')).out).toContain('linux/amd64(+v2) emulated: linux/arm64,linux/s390x');
-    const [host] = JSON.parse((await run('hosts --json')).out).hosts;
+    expect((await run('host ls')).out).toContain('linux/amd64(+v2) emulated: linux/arm64,linux/s390x');
+    const [host] = JSON.parse((await run('host ls --json')).out).hosts;
     expect(host).toMatchObject({ name: 'a', emulated });
   });
 
@@ -220,15 +220,15 @@ describe('kiln hosts', () => {
     });
     await cli.pool.report('b');
     await cli.pool.state.redis.del(cli.pool.state.keys.hostLease('b'));
-    expect((await run('hosts')).out.replace(/\d+s\n/g, 'Xs\n')).toBe(
+    expect((await run('host ls')).out.replace(/\d+s\n/g, 'Xs\n')).toBe(
       'HOST  STATE  SLOTS  BUILDS  LABELS      FREE DISK  PLATFORMS            DRIVER  ENGINE  BUILDKIT  BUILDX  SEEN\n' +
         'a     ready    0/2  -       disk=nvme  20GB/500GB  linux/amd64(+v2,v3)  docker  26.1.5  0.12.5    0.13.1    Xs\n' +
         'b     lost     0/2  -       -                   -  linux/amd64(+v2,v3)  docker  26.1.5  -         0.13.1    Xs\n',
     );
-    expect((await run('hosts', cli.io({ terminal: { columns: 60, rows: 9 } }))).out).toContain(
+    expect((await run('host ls', cli.io({ terminal: { columns: 60, rows: 9 } }))).out).toContain(
       'a     ready    0/2  -       disk=nvme',
     );
-    const { hosts } = JSON.parse((await run('hosts --json')).out) as { hosts: HostInfoView[] };
+    const { hosts } = JSON.parse((await run('host ls --json')).out) as { hosts: HostInfoView[] };
     expect(hosts.map(({ state }) => state)).toEqual(['ready', 'lost']);
   });
 });
@@ -293,8 +293,8 @@ describe('caches that move from one host to another', () => {
   it('are shown with both hosts', async () => {
     await moving();
     for (const name of ['a', 'b']) {
-      expect((await run(`hosts ${name}`)).out).toContain('\nmoving  app from a to b: saving, 2.00MB of 5.00MB\n');
-      expect(JSON.parse((await run(`hosts ${name} --json`)).out)).toMatchObject({
+      expect((await run(`host show ${name}`)).out).toContain('\nmoving  app from a to b: saving, 2.00MB of 5.00MB\n');
+      expect(JSON.parse((await run(`host show ${name} --json`)).out)).toMatchObject({
         name,
         moving: [{ from: 'a', to: 'b', repo: 'app', task: { type: 'save', progress: { bytes: 2_000_000 } } }],
       });
@@ -316,15 +316,15 @@ describe('caches that move from one host to another', () => {
     const id = await moving();
     await cli.pool.report('other');
     const at = cli.io();
-    const removing = run('host remove b a', at);
+    const removing = run('host rm b a', at);
     await at.said('a is giving its caches');
-    expect((await run('hosts')).out).toMatch(/^a /m);
+    expect((await run('host ls')).out).toMatch(/^a /m);
     await saved(id);
     expect((await removing).out).toContain('a removed');
     for (const flag of ['--no-wait', '--force']) {
       for (const name of ['a', 'b']) await cli.pool.state.redis.del(`${cli.pool.state.keys.host(name)}:removed`);
       await moving();
-      expect(await run(`host remove ${flag} a`)).toMatchObject({ code: 0, out: 'a removed\n', err: '' });
+      expect(await run(`host rm ${flag} a`)).toMatchObject({ code: 0, out: 'a removed\n', err: '' });
     }
   });
 });

@@ -4,7 +4,7 @@ import { withFakeApi } from '../../testing/with-fake-api.ts';
 
 const cli = withFakeApi({ now: () => NOW });
 
-describe('kiln hosts', () => {
+describe('kiln host ls', () => {
   it('lists hosts, and fewer columns on a narrow terminal', async () => {
     cli.api.hosts = [
       {
@@ -14,17 +14,17 @@ describe('kiln hosts', () => {
         lastSeenAt: '2026-01-02T03:14:03.000Z',
       },
     ];
-    expect((await cli.run('hosts')).out).toBe(
+    expect((await cli.run('host ls')).out).toBe(
       'HOST    STATE  SLOTS  BUILDS    PLATFORMS    DRIVER  ENGINE  BUILDX  SEEN\n' +
         'host-a  ready    1/4  00aaaaaa  linux/amd64  docker  28.2    0.24      2s\n',
     );
-    expect((await cli.run('hosts', { terminal: { columns: 40, rows: 24 } })).out).toContain(
+    expect((await cli.run('host ls', { terminal: { columns: 40, rows: 24 } })).out).toContain(
       'host-a  ready    1/4  00aaaaaa    2s\n',
     );
     cli.api.hosts = cli.api.hosts.map((host) => Object.assign({}, host, { conditions: ['low_disk'] }));
-    expect((await cli.run('hosts')).out).toContain('host-a  ready (low disk)    1/4');
+    expect((await cli.run('host ls')).out).toContain('host-a  ready (low disk)    1/4');
     cli.api.hosts = [];
-    expect((await cli.run('hosts')).err).toBe('kiln: no host has joined the pool\n');
+    expect((await cli.run('host ls')).err).toBe('kiln: no host has joined the pool\n');
   });
 
   it('lists hosts by what their loss would cost, with the dearest caches of each', async () => {
@@ -34,16 +34,16 @@ describe('kiln hosts', () => {
       { name: 'host-a', secondsPerHour: 90.5, builds: 2, caches: [cache] },
     ];
     cli.api.hostLosses = losses;
-    expect((await cli.run('hosts --cheapest-to-lose')).out).toBe(
+    expect((await cli.run('host ls --cheapest-to-lose')).out).toBe(
       'HOST    COSTS PER HOUR  BUILDS  DEAREST CACHES\n' +
         'host-b              0s       0  -\n' +
         'host-a           1m30s       2  app (web) 1m30s (only copy)\n',
     );
-    expect(JSON.parse((await cli.run('hosts --cheapest-to-lose --json')).out)).toEqual({ hosts: losses });
-    const both = await cli.run('hosts host-a --cheapest-to-lose');
-    expect(both.err).toContain('--cheapest-to-lose compares all hosts: got NAME "host-a", expected none');
+    expect(JSON.parse((await cli.run('host ls --cheapest-to-lose --json')).out)).toEqual({ hosts: losses });
+    const both = await cli.run('host ls host-a --cheapest-to-lose');
+    expect(both.err).toContain('got 1 argument, expected none; usage: kiln host ls [FLAGS]');
     cli.api.hostLosses = [];
-    expect((await cli.run('hosts --cheapest-to-lose')).err).toBe('kiln: no host takes builds\n');
+    expect((await cli.run('host ls --cheapest-to-lose')).err).toBe('kiln: no host takes builds\n');
   });
 
   it('shows the size of caches, and the contents of one host’s caches', async () => {
@@ -79,9 +79,9 @@ describe('kiln hosts', () => {
       repos: [{ repo: 'app', warmth: 0.75, bytes: 30e6, lastUsedAt: '2026-01-02T03:04:05.000Z' }],
     };
     cli.api.hosts = [{ ...host, caches }];
-    expect((await cli.run('hosts')).out).toContain('0.24    1.50GB/30.00GB     1    2s\n');
+    expect((await cli.run('host ls')).out).toContain('0.24    1.50GB/30.00GB     1    2s\n');
     cli.api.hosts = [{ ...host, caches, inventory }];
-    const shown = await cli.run('hosts host-a');
+    const shown = await cli.run('host show host-a');
     expect(shown).toMatchObject({ code: 0, err: '' });
     expect(shown.out).toBe(
       [
@@ -102,7 +102,7 @@ describe('kiln hosts', () => {
         '',
       ].join('\n'),
     );
-    expect(JSON.parse((await cli.run('hosts host-a --json')).out)).toEqual({
+    expect(JSON.parse((await cli.run('host show host-a --json')).out)).toEqual({
       ...{ ...host, ...trusted, caches, moving: [] },
       inventory: {
         ...inventory,
@@ -121,7 +121,7 @@ describe('kiln hosts', () => {
         },
       },
     ];
-    const both = (await cli.run('hosts host-a')).out;
+    const both = (await cli.run('host show host-a')).out;
     expect(both).toContain('takes   trusted and untrusted builds, with separate builders\n');
     expect(both).toContain(
       '1.50GB used of 30.00GB by the engine’s policy (untrusted 200.00MB of 5.00GB), measured 2s ago',
@@ -130,18 +130,21 @@ describe('kiln hosts', () => {
     expect(both).toContain('\napp (untrusted, web)   75%');
     expect(both).toContain('6ba69915ad5db538//root/.npm  app (untrusted)  30.00MB');
     expect(both).toContain('team-web/go                  (untrusted)           0B');
-    expect((await cli.run('hosts')).out).toMatch(
+    expect((await cli.run('host ls')).out).toMatch(
       /PLATFORMS {4}TRUST {14}DRIVER.*\n.*linux\/amd64 {2}trusted,untrusted {2}docker/,
     );
     cli.api.hosts = [{ ...host, caches, inventory: { ...inventory, sizesAreFloors: true, mountsLeftOut: 9 } }];
-    const floors = (await cli.run('hosts host-a')).out;
+    const floors = (await cli.run('host show host-a')).out;
     expect(floors).toContain('mounts may be larger than shown');
     expect(floors).toContain('\nand 9 more\n');
     cli.api.hosts = [host];
-    expect((await cli.run('hosts host-a')).out).toContain(
+    expect((await cli.run('host show host-a')).out).toContain(
       'cache   not measured yet (budget 30.00GB by the engine’s policy)\n',
     );
-    expect(await cli.run('hosts host-b')).toMatchObject({ code: 125, err: expect.stringContaining('no host host-b') });
+    expect(await cli.run('host show host-b')).toMatchObject({
+      code: 125,
+      err: expect.stringContaining('no host host-b'),
+    });
   });
 
   it('shows which builders are away, and what was done about them, the newest incident first', async () => {
@@ -157,8 +160,8 @@ describe('kiln hosts', () => {
         ],
       },
     ];
-    expect((await cli.run('hosts')).out).toMatch(/AWAY +INCIDENTS.*\n.*trusted builds of every team +2 /);
-    const shown = (await cli.run('hosts host-a')).out;
+    expect((await cli.run('host ls')).out).toMatch(/AWAY +INCIDENTS.*\n.*trusted builds of every team +2 /);
+    const shown = (await cli.run('host show host-a')).out;
     expect(shown).toContain('\naway    trusted builds of every team\n');
     const [, table = ''] = shown.split('\n\n');
     expect(table.split('\n').map((line) => line.split(/ {2,}/))).toEqual([

@@ -1,13 +1,10 @@
 import { bytes, type HostInfoView, type HostLossView } from '@kiln/contracts';
+import { OUTPUT_FLAGS, printList, printOne } from '../../framework/print.ts';
 import { age, duration } from '../../io/ages.ts';
-import { UsageError } from '../../io/errors.ts';
-import { EXIT } from '../../io/exit-codes.ts';
 import type { Io, Style } from '../../io/output.ts';
-import { printJson, printList } from '../../io/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { shortId } from '../build/build-id.ts';
-import { SUMMARIES } from '../summaries.ts';
 import { hostText } from './host-detail.ts';
 import { hostStyle } from './host-style.ts';
 import {
@@ -22,45 +19,58 @@ import {
 } from './host-text.ts';
 import { transferJson, transfersOf } from './transfers.ts';
 
-export const hostsCommand = clientCommand(
+export const listCommand = clientCommand(
   {
-    name: 'hosts',
-    synopsis: '[NAME]',
-    summary: SUMMARIES.hosts,
-    description:
-      'List the hosts of the pool. SET shows what kiln host set overrides. With a name, show that host, the contents of its caches, and which of them are being saved or filled.',
-    examples: ['kiln hosts --cheapest-to-lose'],
-    operands: [0, 1],
+    name: 'host ls',
+    summary: 'List the hosts of the pool',
+    description: 'List the hosts of the pool. SET shows what kiln host set overrides.',
+    examples: ['kiln host ls', 'kiln host ls -o name', 'kiln host ls --cheapest-to-lose'],
+    operands: [0, 0],
     flags: {
+      ...OUTPUT_FLAGS,
       'cheapest-to-lose': {
         kind: 'bool',
         help: 'List the hosts that take builds by what losing their caches would cost, the cheapest first',
       },
     },
   },
-  async ({ flags, client, operands: [name], io }) => {
+  async ({ flags, client, io }) => {
     if (flags['cheapest-to-lose']) {
-      if (name !== undefined)
-        throw new UsageError(`--cheapest-to-lose compares all hosts: got NAME ${JSON.stringify(name)}, expected none`);
-      return printList(io, flags.json, 'hosts', {
+      return printList(io, flags, 'hosts', {
+        name: ({ name }) => name,
         rows: await client.hostLosses(),
         columns: LOSS_COLUMNS,
         none: 'no host takes builds',
       });
     }
-    if (name === undefined) {
-      const rows = await client.hosts();
-      return printList(io, flags.json, 'hosts', {
-        rows,
-        columns: columns(io, rows),
-        none: 'no host has joined the pool',
-      });
-    }
+    const rows = await client.hosts();
+    return printList(io, flags, 'hosts', {
+      name: ({ name }) => name,
+      rows,
+      columns: columns(io, rows),
+      none: 'no host has joined the pool',
+    });
+  },
+);
+
+export const showCommand = clientCommand(
+  {
+    name: 'host show',
+    synopsis: 'NAME',
+    summary: 'Show a host and the contents of its caches',
+    description: 'Show a host, the contents of its caches, and which of them are being saved or filled.',
+    examples: ['kiln host show build-01', 'kiln host show -o yaml build-01'],
+    operands: [1, 1],
+    flags: OUTPUT_FLAGS,
+  },
+  async ({ flags, client, operands: [name = ''], io }) => {
     const host = await client.host(name);
     const transfers = await transfersOf(client, name);
-    if (flags.json) printJson(io, { ...host, moving: transfers.map(transferJson) });
-    else io.out.write(hostText(host, transfers, io));
-    return EXIT.ok;
+    return printOne(io, flags, {
+      value: { ...host, moving: transfers.map(transferJson) },
+      name,
+      text: () => hostText(host, transfers, io),
+    });
   },
 );
 

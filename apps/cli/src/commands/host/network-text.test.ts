@@ -4,7 +4,7 @@ import { withRealPool } from '../../testing/with-real-pool.ts';
 
 const cli = withRealPool();
 
-it('kiln hosts NAME shows what is set for the host’s builders, as the worker has reported it', async () => {
+it('kiln host show NAME shows what is set for the host’s builders, as the worker has reported it', async () => {
   await cli.pool.report('netted', {
     network: {
       mirrors: { 'docker.io': ['m.example:5000', 'n.example/hub'] },

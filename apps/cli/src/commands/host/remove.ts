@@ -11,7 +11,7 @@ import { watchHost } from './watch-host.ts';
 
 export const removeCommand = clientCommand(
   {
-    name: 'host remove',
+    name: 'host rm',
     synopsis: 'NAME...',
     summary: 'Remove hosts from the pool',
     description:
@@ -63,7 +63,7 @@ async function remove(client: KilnClient, name: string, force: boolean | undefin
   } catch (error) {
     if (!(error instanceof KilnProblem) || error.problem.code !== 'host_busy') throw error;
     throw new UsageError(
-      `${error.problem.detail} [host_busy]\nEmpty it with \`kiln host drain --wait ${name}\`, or do both with \`kiln host remove --force ${name}\`.`,
+      `${error.problem.detail} [host_busy]\nEmpty it with \`kiln host drain --wait ${name}\`, or do both with \`kiln host rm --force ${name}\`.`,
     );
   }
 }

@@ -4,12 +4,11 @@ import { listCommand } from './list.ts';
 import { setCommand } from './set.ts';
 import { showCommand } from './show.ts';
 
-export const limitsCommand = commandGroup({
-  name: 'limits',
-  summary: SUMMARIES.limits,
+export const limitCommand = commandGroup({
+  name: 'limit',
+  summary: SUMMARIES.limit,
   description:
-    'Show or set the limits of teams and tokens. Without a command, show your own limits and their use.\n\nListing all limits and setting them need the scope admin.',
+    'Show or set the limits of teams and tokens.\n\nListing all limits and setting them need the scope admin.',
   commands: { show: showCommand, ls: listCommand, set: setCommand },
-  hints: { list: 'use kiln limits ls' },
-  fallback: showCommand,
+  hints: { list: 'use kiln limit ls' },
 });

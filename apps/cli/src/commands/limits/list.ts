@@ -1,29 +1,26 @@
 import { bytes, type LimitView } from '@kiln/contracts';
-import { EXIT } from '../../io/exit-codes.ts';
-import { printJson } from '../../io/print.ts';
+import { OUTPUT_FLAGS, printOne } from '../../framework/print.ts';
 import { type Column, renderTable } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { settingsText } from './limit-text.ts';
 
 export const listCommand = clientCommand(
   {
-    name: 'limits ls',
+    name: 'limit ls',
     summary: 'List the default limits and all that are set',
     description:
       'List the default limits of teams and tokens, and the teams and tokens with limits of their own.\n\nNeeds the scope admin.',
     operands: [0, 0],
-    flags: {},
+    flags: OUTPUT_FLAGS,
   },
   async ({ flags, client, io }) => {
     const all = await client.allLimits();
-    if (flags.json) {
-      printJson(io, all);
-      return EXIT.ok;
-    }
-    io.out.line(`each team: ${settingsText(all.eachTeam)}`);
-    io.out.line(`each token: ${settingsText(all.eachToken)}`);
-    if (all.set.length > 0) io.out.write(`\n${renderTable(COLUMNS, all.set, io.out)}`);
-    return EXIT.ok;
+    const head = `each team: ${settingsText(all.eachTeam)}\neach token: ${settingsText(all.eachToken)}\n`;
+    return printOne(io, flags, {
+      value: all,
+      name: all.set.map(({ kind, name }) => `${kind} ${name}`).join('\n'),
+      text: () => (all.set.length > 0 ? `${head}\n${renderTable(COLUMNS, all.set, io.out)}` : head),
+    });
   },
 );
 

@@ -20,15 +20,15 @@ const RESET: LimitChange = {
 
 export const setCommand = clientCommand(
   {
-    name: 'limits set',
+    name: 'limit set',
     synopsis: 'TEAM',
     summary: 'Set limits of a team or a token',
     description:
       'Set limits of a team or, with --of-token, of a token. They apply immediately. Numbers and sizes may also be unlimited, or default to restore the default. ' +
       'Lists replace the previous ones; any allows everything, none nothing, and default restores the default.\n\nNeeds the scope admin.',
     examples: [
-      'kiln limits set web --running 20 --stored 100GB',
-      'kiln limits set web --registry "registry.example.org/web/**" --git-host any',
+      'kiln limit set web --running 20 --stored 100GB',
+      'kiln limit set web --registry "registry.example.org/web/**" --git-host any',
     ],
     operands: [1, 1],
     flags: {

@@ -1,4 +1,5 @@
 import { accessConfig, accessEnv, storageConfig, storageEnv } from '@kiln/api';
+import { metricsEnv, tracesEnv } from '@kiln/metrics';
 import { InvalidEnvironment, readEnv } from '@kiln/runtime';
 import { schedulingConfig, schedulingEnv } from '@kiln/scheduler';
 import {
@@ -33,6 +34,8 @@ export const upEnv = {
   ...accessEnv,
   ...storageEnv,
   ...schedulingEnv,
+  ...metricsEnv,
+  ...tracesEnv,
 };
 
 const schema = z.object(upEnv).superRefine((env, ctx) => {
@@ -80,5 +83,7 @@ function settingsOf(env: z.output<typeof schema>) {
     access: accessConfig(env),
     storage: storageConfig(env),
     scheduling: schedulingConfig(env),
+    metricsListen: env.KILN_METRICS_LISTEN,
+    traces: env,
   };
 }

@@ -65,12 +65,13 @@ async function serve(
 
 /** `isFound`: whether the user's commands find the pool without being told where it is. */
 function greeting(pool: RunningPool, options: UpOptions, isFound: boolean): string {
-  const { url, builders, tokenFile } = pool;
+  const { url, pageUrl, builders, tokenFile } = pool;
   const { name, slots, dataDir, logFile } = options;
   const tokenText = isFound
     ? `in ${tokenFile}; the kiln command of this user finds it there`
     : `in ${tokenFile}; the kiln command finds it with KILN_DATA_DIR=${dataDir}`;
   const rows: [string, string][] = [
+    ['page', `${pageUrl} (logs in once, within ten minutes)`],
     ['API', `${url} (documentation: ${url}/docs)`],
     ['token', tokenText],
     ['host', `${name}: ${slots} ${slots === 1 ? 'slot' : 'slots'}, ${buildersText(builders)}`],

@@ -4,7 +4,9 @@ import { Readable } from 'node:stream';
 import { API_DEFAULTS, startApi } from '@kiln/api';
 import { FsBlobStore, openUsed, storedTrees } from '@kiln/blobs';
 import { closeStarting, HostBuilders } from '@kiln/buildkit';
+import { KilnClient } from '@kiln/client';
 import { artifactKey, contextKey, traceKey } from '@kiln/contracts';
+import { countedState, startMetrics, startTraces } from '@kiln/metrics';
 import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
 import { startScheduler } from '@kiln/scheduler';
 import { Leadership, MeteredBlobs, openState, storeArtifact } from '@kiln/state';
@@ -18,6 +20,8 @@ const NAMESPACE = 'kiln';
 
 export interface RunningPool {
   readonly url: string;
+  /** The page, where it logs the first browser that opens it in. */
+  readonly pageUrl: string;
   readonly builders: HostBuilders['info'];
   readonly tokenFile: string;
   readonly joinTokenFile: string;
@@ -50,16 +54,22 @@ async function compose(
 ): Promise<RunningPool> {
   const data = await openDataDir(options.dataDir);
   shutdown.add('data directory', () => data[Symbol.asyncDispose]());
+  const opening = startMetrics(['api', 'scheduler', 'worker'], settings.metricsListen, { log, shutdown });
+  // Awaited below, or not at all if something else fails first.
+  opening.catch(() => {});
   const listen = options.listenWorkers && { ...options.listenWorkers, password: data.redisPassword };
   const redis = await startPrivateRedis(data.redis, log, { listen });
   shutdown.add('redis', () => redis[Symbol.asyncDispose]());
+  const metrics = await opening;
+  const traces = await startTraces(['api', 'scheduler', 'worker'], settings.traces, { log, shutdown });
   const state = await openState({
     redisUrl: redis.url,
     namespace: NAMESPACE,
     secretKey: data.secretKeys,
-    onError: (error) => log.warn({ err: error }, 'redis connection error'),
+    ...countedState(metrics, log, traces),
   });
   shutdown.add('state', () => state[Symbol.asyncDispose]());
+  const counted = { ...(metrics && { metrics }), ...(traces && { traces }) };
 
   // Taken before the builders stop what an older process left running.
   const epoch = await state.hosts.nextEpoch();
@@ -88,6 +98,7 @@ async function compose(
       ...API_DEFAULTS,
       ...access,
       ...settings.storage,
+      isTracing: traces !== undefined,
       host: options.host,
       port: options.port,
       tokens: [data.token],
@@ -98,7 +109,7 @@ async function compose(
         secretKey: formatSecretKeys(data.secretKeys),
       },
     },
-    { ...state, outgoing, blobs, log: log.child({ part: 'api' }) },
+    { ...state, ...counted, outgoing, blobs, log: log.child({ part: 'api' }) },
   );
   shutdown.add('api', () => api.close());
 
@@ -115,6 +126,7 @@ async function compose(
       ...state,
       leadership: new Leadership(state.redis, state.keys, owner, settings.scheduling.leaderTtlMs),
       log: log.child({ part: 'scheduler' }),
+      ...counted,
     },
   );
   shutdown.add('scheduler', () => scheduler.close());
@@ -148,16 +160,28 @@ async function compose(
       mirrors,
       disk: () => diskOf(data.path, builders, mirrors),
       log: log.child({ part: 'worker' }),
+      ...counted,
     },
   );
   shutdown.add('worker', () => worker.drain(options.drainTimeoutMs));
   await data.announce(api.url);
+  const { code } = await new KilnClient({ url: api.url, token: data.token }).createLoginCode();
   return {
     url: api.url,
+    pageUrl: `${pageUrlOf(access.publicUrl || api.url)}/#login=${code}`,
     builders: builders.info,
     tokenFile: join(data.path, 'token'),
     joinTokenFile: join(data.path, 'join-token'),
     worker,
     close,
   };
+}
+
+/** Where a browser on this machine reaches the API; it can't connect to the address that stands for all. */
+function pageUrlOf(url: string): string {
+  const page = new URL(url);
+  if (page.hostname === '0.0.0.0') page.hostname = '127.0.0.1';
+  if (page.hostname === '[::]') page.hostname = '[::1]';
+  const { href } = page;
+  return href.endsWith('/') ? href.slice(0, -1) : href;
 }

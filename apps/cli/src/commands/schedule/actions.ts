@@ -22,7 +22,7 @@ function actionCommand(name: string, summary: string, action: Action): Command {
     },
     async ({ flags, client, operands, io }) => {
       const schedules = await client.schedules();
-      for (const schedule of operands.map((text) => find(schedules, text))) {
+      for (const schedule of operands.map((text) => findSchedule(schedules, text))) {
         const [answer, line] = await action(client, schedule, io.now());
         io.out.line(flags.json ? JSON.stringify(answer, null, 2) : line);
       }
@@ -56,7 +56,8 @@ const setPaused = (paused: boolean): Action => {
 export const pauseCommand = actionCommand('pause', 'Pause schedules until they are resumed', setPaused(true));
 export const resumeCommand = actionCommand('resume', 'Resume paused schedules', setPaused(false));
 
-function find(schedules: readonly ScheduleView[], text: string): ScheduleView {
+/** Returns the schedule that a name, an id or TEAM/NAME names. @throws UsageError if none does, or several do */
+export function findSchedule(schedules: readonly ScheduleView[], text: string): ScheduleView {
   const isId = scheduleId.safeParse(text).success;
   const found = schedules.filter(
     ({ id, name, team }) => name === text || `${team}/${name}` === text || (isId && id === text),

@@ -1,7 +1,7 @@
 import type { BuildRequestInput } from '@kiln/contracts';
+import { printJson } from '../../framework/print.ts';
 import { FlagError, UsageError } from '../../io/errors.ts';
 import { EXIT } from '../../io/exit-codes.ts';
-import { printJson } from '../../io/print.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { DOCKER_FLAGS, KILN_FLAGS } from '../build/request/build-flags.ts';
 import { buildRequestOf } from '../build/request/build-request.ts';

@@ -2,7 +2,7 @@ import { commandGroup } from '../../framework/command-group.ts';
 import { SUMMARIES } from '../summaries.ts';
 import { pauseCommand, removeCommand, resumeCommand, runCommand } from './actions.ts';
 import { createCommand } from './create.ts';
-import { listCommand } from './list.ts';
+import { listCommand, showCommand } from './list.ts';
 
 export const scheduleCommand = commandGroup({
   name: 'schedule',
@@ -11,6 +11,7 @@ export const scheduleCommand = commandGroup({
   commands: {
     create: createCommand,
     ls: listCommand,
+    show: showCommand,
     run: runCommand,
     pause: pauseCommand,
     resume: resumeCommand,

@@ -4,6 +4,7 @@ import { readValue } from '../../io/read-value.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { SUMMARIES } from '../summaries.ts';
 import { hostOperand } from './host-operand.ts';
+import { kindList } from './list.ts';
 import { OWNER_FLAGS, ownerOf, printStored, UNTRUSTED_FLAG } from './owner.ts';
 import { removal } from './remove.ts';
 
@@ -41,14 +42,13 @@ const setCommand = clientCommand(
   },
 );
 
-const LIST = 'use kiln secret ls';
-
 export const gitTokenCommand = commandGroup({
   name: 'git-token',
   summary: SUMMARIES['git-token'],
-  description: 'Manage the tokens with which builds of a team read git repositories. kiln secret ls lists them.',
+  description: 'Manage the tokens with which builds of a team read git repositories.',
   commands: {
     set: setCommand,
+    ls: kindList('git', 'git-token'),
     rm: removal('git', {
       name: 'git-token rm',
       synopsis: 'HOST...',
@@ -56,5 +56,5 @@ export const gitTokenCommand = commandGroup({
       description: 'Remove git tokens. Builds that start from now on do not get them.',
     }),
   },
-  hints: { ls: LIST, list: LIST, remove: 'use kiln git-token rm', delete: 'use kiln git-token rm' },
+  hints: { list: 'use kiln git-token ls', remove: 'use kiln git-token rm', delete: 'use kiln git-token rm' },
 });

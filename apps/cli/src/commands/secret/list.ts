@@ -1,7 +1,8 @@
 import type { SecretView } from '@kiln/contracts';
+import type { Command } from '../../framework/command.ts';
+import { OUTPUT_FLAGS, printList } from '../../framework/print.ts';
 import { age } from '../../io/ages.ts';
 import type { Io } from '../../io/output.ts';
-import { printList } from '../../io/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { OWNER_FLAGS, ownerOf } from './owner.ts';
@@ -13,15 +14,36 @@ export const listCommand = clientCommand(
     description:
       'List secrets, registry logins and git tokens, without their values. USED is accurate to about a minute.',
     operands: [0, 0],
-    flags: OWNER_FLAGS,
+    flags: { ...OWNER_FLAGS, ...OUTPUT_FLAGS },
   },
   async ({ flags, client, io }) =>
-    printList(io, flags.json, 'secrets', {
+    printList(io, flags, 'secrets', {
+      name: ({ name }) => name,
       rows: await client.secrets(ownerOf(flags, io)),
       columns: columns(io),
       none: 'no secrets; store one with kiln secret set',
     }),
 );
+
+/** Defines a command that lists the secrets of one kind. */
+export function kindList(kind: SecretView['kind'], noun: string): Command {
+  return clientCommand(
+    {
+      name: `${noun} ls`,
+      summary: `List ${KINDS[kind]}s`,
+      description: `List ${KINDS[kind]}s, without their values. USED is accurate to about a minute.`,
+      operands: [0, 0],
+      flags: { ...OWNER_FLAGS, ...OUTPUT_FLAGS },
+    },
+    async ({ flags, client, io }) =>
+      printList(io, flags, 'secrets', {
+        name: ({ name }) => name,
+        rows: (await client.secrets(ownerOf(flags, io))).filter((one) => one.kind === kind),
+        columns: columns(io),
+        none: `no ${KINDS[kind]}s; store one with kiln ${noun} set`,
+      }),
+  );
+}
 
 const KINDS: Readonly<Record<SecretView['kind'], string>> = {
   build: 'secret',

@@ -5,17 +5,18 @@ import { readValue } from '../../io/read-value.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { SUMMARIES } from '../summaries.ts';
 import { hostOperand } from './host-operand.ts';
+import { kindList } from './list.ts';
 import { OWNER_FLAGS, ownerOf, printStored, UNTRUSTED_FLAG } from './owner.ts';
 import { removal } from './remove.ts';
 
-const loginCommand = clientCommand(
+const setCommand = clientCommand(
   {
-    name: 'registry login',
+    name: 'registry set',
     synopsis: 'HOST',
     summary: 'Store a registry login, replacing the one for the same host',
     description:
       'Store a login with which builds pull from and push to a registry. docker.io is Docker Hub. The password is read from standard input with --password-stdin, or from a prompt on a terminal.',
-    examples: ['printenv REGISTRY_PASSWORD | kiln registry login -u robot --password-stdin registry.example.org'],
+    examples: ['printenv REGISTRY_PASSWORD | kiln registry set -u robot --password-stdin registry.example.org'],
     operands: [1, 1],
     flags: {
       username: { kind: 'text', short: 'u', value: 'NAME', help: 'User of the registry (required)' },
@@ -42,20 +43,19 @@ const loginCommand = clientCommand(
   },
 );
 
-const LIST = 'use kiln secret ls';
-
 export const registryCommand = commandGroup({
   name: 'registry',
   summary: SUMMARIES.registry,
-  description: 'Manage the registry logins of the builds of a team. kiln secret ls lists them.',
+  description: 'Manage the registry logins of the builds of a team.',
   commands: {
-    login: loginCommand,
-    logout: removal('registry', {
-      name: 'registry logout',
+    set: setCommand,
+    ls: kindList('registry', 'registry'),
+    rm: removal('registry', {
+      name: 'registry rm',
       synopsis: 'HOST...',
       summary: 'Remove registry logins',
       description: 'Remove registry logins. Builds that start from now on do not get them.',
     }),
   },
-  hints: { ls: LIST, list: LIST, rm: 'use kiln registry logout' },
+  hints: { list: 'use kiln registry ls', remove: 'use kiln registry rm', delete: 'use kiln registry rm' },
 });

@@ -1,7 +1,7 @@
 import type { ResealReport } from '@kiln/contracts';
+import { printJson } from '../../framework/print.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import type { Io } from '../../io/output.ts';
-import { printJson } from '../../io/print.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { ownerText } from './owner.ts';
 

@@ -127,11 +127,11 @@ describe('kiln secret', () => {
     ['secret set A --from-file none', 'none: ENOENT'],
     ['secret get A', 'values of secrets cannot be read back'],
     ['secret list', 'use kiln secret ls'],
-    ['registry login r.example', '--username is required'],
-    ['registry login r.example/path -u a', 'got "r.example/path", expected a host'],
-    ['registry login r.example -u a', '--password-stdin'],
+    ['registry set r.example', '--username is required'],
+    ['registry set r.example/path -u a', 'got "r.example/path", expected a host'],
+    ['registry set r.example -u a', '--password-stdin'],
     ['git-token set https://u@git.example', 'expected a host'],
-    ['git-token ls', 'use kiln secret ls'],
+    ['git-token list', 'use kiln git-token ls'],
   ])('refuses %s', async (line, words) => {
     expect(await run(line)).toMatchObject({ code: 125, out: '', err: expect.stringContaining(words) });
   });
@@ -139,7 +139,7 @@ describe('kiln secret', () => {
 
 describe('kiln registry and git-token', () => {
   it('store logins and tokens by host, and remove them', async () => {
-    const login = 'registry login https://R.example:5000/ --username robot --password-stdin';
+    const login = 'registry set https://R.example:5000/ --username robot --password-stdin';
     expect((await run(login, 'hunter33\n')).out).toBe('login to r.example:5000 set for team default\n');
     expect((await run('git-token set git.example', 'hunter44\n')).out).toBe(
       'token for git.example set for team default\n',
@@ -154,14 +154,14 @@ describe('kiln registry and git-token', () => {
     const { out } = await run('secret ls');
     expect(out).toMatch(/r\.example:5000 +registry login/);
     expect(out).toMatch(/git\.example +git token +default +git\.example\/a\/b/);
-    expect((await run('registry logout r.example:5000')).out).toBe('r.example:5000 of team default removed\n');
+    expect((await run('registry rm r.example:5000')).out).toBe('r.example:5000 of team default removed\n');
     expect((await run('git-token rm git.example')).out).toBe('git.example of team default removed\n');
     expect(await given()).toMatchObject({ logins: [], values: new Map() });
   });
 
   it('prompt on a terminal', async () => {
     const { io } = typing('hunter33\r');
-    expect((await run('registry login docker.io -u robot', '', io)).err).toBe('Password of robot at docker.io: \n');
+    expect((await run('registry set docker.io -u robot', '', io)).err).toBe('Password of robot at docker.io: \n');
     expect((await given()).logins).toMatchObject([{ host: 'docker.io', password: 'hunter33' }]);
   });
 });

@@ -1,8 +1,9 @@
 import type { TokenView } from '@kiln/contracts';
+import { OUTPUT_FLAGS, printList, printOne } from '../../framework/print.ts';
 import { age } from '../../io/ages.ts';
+import { UsageError } from '../../io/errors.ts';
 import type { Io } from '../../io/output.ts';
-import { printList } from '../../io/print.ts';
-import type { Column } from '../../io/table.ts';
+import { type Column, fieldLines } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 
 export const listCommand = clientCommand(
@@ -11,14 +12,44 @@ export const listCommand = clientCommand(
     summary: 'List tokens that are not revoked',
     description: 'List tokens that are not revoked, oldest first. USED is accurate to about a minute.',
     operands: [0, 0],
-    flags: {},
+    flags: { ...OUTPUT_FLAGS },
   },
   async ({ flags, client, io }) =>
-    printList(io, flags.json, 'tokens', {
+    printList(io, flags, 'tokens', {
+      name: ({ id }) => id,
       rows: await client.tokens(),
       columns: columns(io),
       none: 'no tokens; create one with kiln token create',
     }),
+);
+
+export const showCommand = clientCommand(
+  {
+    name: 'token show',
+    synopsis: 'ID',
+    summary: 'Show a token, without its secret',
+    operands: [1, 1],
+    flags: OUTPUT_FLAGS,
+  },
+  async ({ flags, client, operands: [id = ''], io }) => {
+    const token = (await client.tokens()).find((one) => one.id === id.toLowerCase());
+    if (!token) throw new UsageError(`no token ${id}; kiln token ls lists all`);
+    const { name, kind, team, createdBy, createdAt, expiresAt = 'never', lastUsedAt = 'never' } = token;
+    return printOne(io, flags, {
+      value: token,
+      name: token.id,
+      text: () =>
+        fieldLines([
+          ['id', token.id],
+          ['name', name],
+          ['team', kind === 'worker' ? '-' : team],
+          ['may', mayText(token)],
+          ['created', `${createdAt} by ${createdBy}`],
+          ['expires', expiresAt],
+          ['used', lastUsedAt],
+        ]),
+    });
+  },
 );
 
 function columns({ now }: Io): Column<TokenView>[] {

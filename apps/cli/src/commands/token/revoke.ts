@@ -1,9 +1,9 @@
 import { EXIT } from '../../io/exit-codes.ts';
 import { clientCommand } from '../../server/client-command.ts';
 
-export const revokeCommand = clientCommand(
+export const removeCommand = clientCommand(
   {
-    name: 'token revoke',
+    name: 'token rm',
     synopsis: 'ID...',
     summary: 'Revoke tokens',
     description:

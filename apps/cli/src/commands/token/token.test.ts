@@ -19,9 +19,9 @@ describe('kiln token', () => {
     const listed = await run('token ls');
     expect(listed.out).toMatch(new RegExp(`${id} +ci-of-web +web +builds:read,builds:write,logs:read +0s +in 89d +`));
     expect(listed.out).not.toContain(token);
-    expect(await run(`token revoke ${id}`)).toMatchObject({ code: 0, out: `${id} (ci-of-web) revoked\n` });
+    expect(await run(`token rm ${id}`)).toMatchObject({ code: 0, out: `${id} (ci-of-web) revoked\n` });
     expect(await run('whoami', token)).toMatchObject({ code: 125, err: expect.stringContaining('[unauthorized]') });
-    expect(await run(`token revoke ${id}`)).toMatchObject({ code: 125, err: expect.stringContaining('kiln token ls') });
+    expect(await run(`token rm ${id}`)).toMatchObject({ code: 125, err: expect.stringContaining('kiln token ls') });
   });
 
   it('lists tokens without wrapping on a terminal of 60 columns', async () => {
@@ -46,7 +46,7 @@ describe('kiln token', () => {
     const { tokens } = tokenList.parse(JSON.parse((await run('token ls --json')).out));
     expect(tokens.map(({ id }) => id)).toContain(created.id);
     expect(whoamiView.parse(JSON.parse((await run('whoami --json', created.token)).out))).toMatchObject({ team: '*' });
-    expect(JSON.parse((await run(`token revoke --json ${created.id}`)).out)).toMatchObject({ id: created.id });
+    expect(JSON.parse((await run(`token rm --json ${created.id}`)).out)).toMatchObject({ id: created.id });
   });
 
   it('creates worker and admin tokens', async () => {

@@ -1,6 +1,5 @@
 import { ALL_TEAMS } from '@kiln/domain';
-import { EXIT } from '../../io/exit-codes.ts';
-import { printJson } from '../../io/print.ts';
+import { OUTPUT_FLAGS, printOne } from '../../framework/print.ts';
 import { fieldLines } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { SUMMARIES } from '../summaries.ts';
@@ -11,24 +10,22 @@ export const whoamiCommand = clientCommand(
     summary: SUMMARIES.whoami,
     description: 'Show the current identity: name, team, scopes and trust class.',
     operands: [0, 0],
-    flags: {},
+    flags: OUTPUT_FLAGS,
   },
   async ({ flags, client, io }) => {
     const me = await client.whoami();
-    if (flags.json) {
-      printJson(io, me);
-      return EXIT.ok;
-    }
-    io.out.write(
-      fieldLines([
-        ['name', me.name],
-        ['kind', `${me.kind} (${me.id})`],
-        ['team', me.team === ALL_TEAMS ? 'all teams' : me.team || 'none'],
-        ['scopes', me.scopes.join(', ') || (me.kind === 'worker' ? 'joining the pool as a worker' : 'none')],
-        ['trust', me.trust],
-        ...(me.expiresAt === undefined ? [] : [['until', me.expiresAt] as const]),
-      ]),
-    );
-    return EXIT.ok;
+    return printOne(io, flags, {
+      value: me,
+      name: me.name,
+      text: () =>
+        fieldLines([
+          ['name', me.name],
+          ['kind', `${me.kind} (${me.id})`],
+          ['team', me.team === ALL_TEAMS ? 'all teams' : me.team || 'none'],
+          ['scopes', me.scopes.join(', ') || (me.kind === 'worker' ? 'joining the pool as a worker' : 'none')],
+          ['trust', me.trust],
+          ...(me.expiresAt === undefined ? [] : [['until', me.expiresAt] as const]),
+        ]),
+    });
   },
 );

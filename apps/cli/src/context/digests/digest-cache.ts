@@ -104,6 +104,15 @@ export class DigestCache {
     return isKnown;
   }
 
+  /** Notes times that are sent with the context. Returns whether earlier builds of it have sent others. */
+  noteTimes(digest: Digest): boolean {
+    // No directory has this fingerprint: both are digests, of different things.
+    const key = digest.slice(digest.indexOf(':') + 1);
+    if (this.#directories.find(key) === digest) return false;
+    this.#directories.put(key, digest);
+    return !this.#directories.isNew;
+  }
+
   forgetDirectories(): void {
     this.#directories.forget();
   }

@@ -21,7 +21,7 @@ async function cached<T>(dir: TempDir, home: TempDir, use: (context: ReadContext
   const find = vi.spyOn(cache, 'find');
   const { tree } = await list(dir);
   const listAgain = async () => (await list(dir)).tree;
-  return withStableContext({ tree, listAgain, cache, withTimes: false }, async (context) => {
+  return withStableContext({ tree, listAgain, cache, times: undefined }, async (context) => {
     const lookedUp = find.mock.calls.length;
     return { digest: context.digest, lookedUp, result: await use(context) };
   });
@@ -55,7 +55,7 @@ it('makes objects only for the files of directories in which something has chang
   const opened = async () => {
     const cache = await DigestCache.open({ home: home.path, root: dir.path, nowMs: Date.now() });
     const { tree } = await list(dir);
-    await withStableContext({ tree, listAgain: async () => tree, cache, withTimes: false }, nothing);
+    await withStableContext({ tree, listAgain: async () => tree, cache, times: undefined }, nothing);
     return withAll(tree).flatMap(({ path, packed }) => (packed?.isOpened ? [path as string] : []));
   };
   const unchanged = await opened();

@@ -37,6 +37,11 @@ export class DirectoryDigests {
     return new DirectoryDigests(known);
   }
 
+  /** Whether no earlier build has left anything. */
+  get isNew(): boolean {
+    return this.#known.size === 0;
+  }
+
   /** Whether something has to be written. */
   get hasChanged(): boolean {
     if (this.#used.size !== this.#known.size) return true;

@@ -98,7 +98,8 @@ export async function sendChanges(calls: TreeCalls, options: SendContextOptions)
     context,
     others.map(({ digest }) => digest),
   );
-  if (!missing || contentBytesOf(context, missing) > MAX_UNASKED_BYTES) return { files: 0, bytes: 0 };
+  const otherBytes = sum(others.map(({ bytes }) => bytes.length));
+  if (!missing || contentBytesOf(context, missing) + otherBytes > MAX_UNASKED_BYTES) return { files: 0, bytes: 0 };
   const sent: Sending = { files: new Set(), bytes: 0 };
   try {
     await sendParts(calls, missing, options, sent);

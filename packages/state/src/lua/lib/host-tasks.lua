@@ -9,7 +9,8 @@ end
 local function endTask(prefix, id, host, state, outcome, now)
   local key = prefix .. 'task:' .. id
   redis.call('HSET', key, 'state', state, state == 'succeeded' and 'result' or 'failure', outcome, 'endedAt', now)
-  redis.call('EXPIRE', key, 86400)
+  -- Evaluations carry files, and their result is read at once.
+  redis.call('EXPIRE', key, redis.call('HGET', key, 'type') == 'evaluate' and 600 or 86400)
   redis.call('ZREM', prefix .. 'host:' .. host .. ':tasks', id)
   announceTask(prefix, id, host)
 end

@@ -5,6 +5,7 @@ import type { ProgressModel } from '../../../progress/model.ts';
 import type { ProgressView } from '../../../progress/view.ts';
 import type { Interruption } from './interruption.ts';
 import { QueueWatch } from './queue-watch.ts';
+import { ReconnectNotice } from './reconnect-notice.ts';
 
 /** How long to wait for the end of the log after the build itself has ended. */
 const LOG_GRACE_MS = 5_000;
@@ -32,7 +33,8 @@ export async function followBuild({
   interruption,
 }: FollowBuildOptions): Promise<BuildView> {
   const { id } = build;
-  using watch = new QueueWatch(client, id, (reason) => view.waiting(reason));
+  using watch = new QueueWatch(client, id, view);
+  const notice = new ReconnectNotice((message) => view.say(message));
   const follow = new AbortController();
   let released: BuildView | undefined;
   const cancel = async () => {
@@ -48,15 +50,19 @@ export async function followBuild({
   try {
     const records = client.followLog(id, {
       signal: follow.signal,
-      onReconnect: (error, delayMs) => {
-        if (delayMs > 1_000) view.say(`${error instanceof Error ? error.message : String(error)}; retrying`);
-      },
+      onReconnect: (error, delayMs) => notice.lost(error, delayMs),
     });
+    let hasBegun = false;
     for await (const record of records) {
-      watch.stop();
+      notice.heard();
+      if (!hasBegun) watch.began();
+      hasBegun = true;
       model.apply(record);
       view.record(record);
-      if (record.type === 'end' && record.state === 'queued') watch.start();
+      if (record.type === 'end' && record.state === 'queued') {
+        hasBegun = false;
+        watch.start();
+      }
     }
   } catch (error) {
     if (!follow.signal.aborted) throw error;

@@ -167,7 +167,7 @@ export const KILN_FLAGS = {
   'host-label': {
     kind: 'list',
     value: 'KEY=VALUE',
-    help: 'Run only on hosts with this label; kiln hosts lists labels (repeatable)',
+    help: 'Run only on hosts with this label; kiln host ls lists labels (repeatable)',
   },
   detach: { kind: 'bool', short: 'd', help: "Print the build's id and exit without following it" },
   json: { kind: 'bool', help: 'Print log records, then the build, as JSON lines' },

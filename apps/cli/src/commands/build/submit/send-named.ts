@@ -2,7 +2,7 @@ import type { BuildRequestInput, NamedContextInput } from '@kiln/contracts';
 import { DigestCache } from '../../../context/digests/digest-cache.ts';
 import { walkNamedDirectory } from '../../../context/named-directory.ts';
 import { sendContext } from '../../../context/sending/send-context.ts';
-import { type ReadContext, withStableContext } from '../../../context/stable-context.ts';
+import { type ReadContext, type StableContextOptions, withStableContext } from '../../../context/stable-context.ts';
 import type { GivenContext } from '../request/context-flag.ts';
 import type { ContextToSend } from '../request/source.ts';
 import type { SubmitDeps } from './submit-call.ts';
@@ -40,7 +40,7 @@ async function sendDirectory(
       root: directory,
       tree: walked.root,
       listAgain: async () => (await walkNamedDirectory(given)).root,
-      withTimes: image === undefined,
+      times: image === undefined ? 'all' : undefined,
     },
     deps,
   );
@@ -54,7 +54,7 @@ async function sendDirectory(
  */
 export async function sendTree(
   name: string,
-  { root, ...tree }: Omit<ContextToSend, 'skipped'> & { readonly withTimes: boolean },
+  { root, ...tree }: Omit<ContextToSend, 'skipped'> & Pick<StableContextOptions, 'times'>,
   { client, view, team, cacheHome, interruption: { signal } }: SendNamedDeps,
 ): Promise<Pick<ReadContext, 'digest' | 'times'>> {
   const cache = await DigestCache.open({ home: root === '' ? undefined : cacheHome, root, nowMs: Date.now() });

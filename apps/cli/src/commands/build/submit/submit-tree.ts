@@ -1,5 +1,5 @@
 import { type KilnClient, KilnProblem } from '@kiln/client';
-import { type BuildRequestInput, type BuildView, bytes, type ProblemCode } from '@kiln/contracts';
+import { type BuildRequestInput, type BuildView, bytes, type ProblemCode, timedEntries } from '@kiln/contracts';
 import type { Digest } from '@kiln/trees';
 import { DigestCache } from '../../../context/digests/digest-cache.ts';
 import type { Sent, TreeCalls } from '../../../context/sending/send-context.ts';
@@ -36,7 +36,7 @@ export async function submitTree(
   const reading = {
     ...context,
     cache,
-    withTimes: options.request.mtimes === 'submitted',
+    times: timedEntries(options.request),
     signal,
     onProgress: (readBytes: number, totalBytes: number) => view.reading(readBytes, totalBytes),
   };
@@ -62,36 +62,50 @@ async function submitRead(
   { call, request: asked }: SubmitTreeOptions,
   deps: SubmitDeps,
 ): Promise<BuildView> {
-  const request = requestFor(context, asked);
-  let sent = await sendChanges(context, request.team, deps);
+  let request = requestFor(context, asked);
+  let sent = await sendChanges(context, request.team, context.areOthersNew ? context.others : [], deps);
   for (let tries = 1; ; tries += 1) {
-    let lacksTree = false;
+    let lacks = '';
     try {
       const build = await call.send(request);
       deps.view.uploaded(summaryOf('context', context, sent));
       return build;
     } catch (error) {
+      if (tries <= TRIES && isStableTimesUnknown(error, request)) {
+        request = requestFor({ ...context, times: undefined }, asked);
+        continue;
+      }
       if (!isProblem(error, 'context_not_found') || tries > TRIES) throw error;
-      lacksTree = error.problem.errors.some(({ field }) => field === 'source.digest');
+      lacks = error.problem.errors[0]?.field ?? '';
     }
-    const now = await send(context, request.team, { isMissing: tries === 1 && lacksTree, call }, deps);
+    if (tries === 1 && lacks === 'source.times') {
+      sent = add(sent, await sendChanges(context, request.team, context.others, deps));
+      continue;
+    }
+    const isMissing = tries === 1 && lacks === 'source.digest';
+    const now = await send(context, request.team, { isMissing, call }, deps);
     // It has all of the tree, and doesn't find it.
     if (now.bytes === 0) throw new TreesUnknown();
-    sent = { files: sent.files + now.files, bytes: sent.bytes + now.bytes };
+    sent = add(sent, now);
   }
 }
 
-/** Sends what was changed since an earlier build, without asking whether the API lacks it. */
+function add(a: Sent, b: Sent): Sent {
+  return { files: a.files + b.files, bytes: a.bytes + b.bytes };
+}
+
+/** Sends what was changed since an earlier build, and other files, without asking whether the API lacks it. */
 async function sendChanges(
   context: ReadContext,
   team: string | undefined,
+  others: ReadContext['others'],
   { view, interruption: { signal }, client }: SubmitDeps,
 ): Promise<Sent> {
-  if (context.objects.changed().length === 0) return { files: 0, bytes: 0 };
+  if (context.objects.changed().length + others.length === 0) return { files: 0, bytes: 0 };
   const { sendChanges: sending } = await import('../../../context/sending/send-context.ts');
   return await sending(callsOf(client, team, signal), {
     context,
-    others: context.others,
+    others,
     signal,
     onProgress: (sentBytes, totalBytes) => view.uploading(sentBytes, totalBytes),
   });
@@ -120,6 +134,12 @@ async function send(
   }
 }
 
+/** Whether an API of a version that takes times only with `mtimes: submitted` has refused them. */
+function isStableTimesUnknown(error: unknown, { mtimes, source }: BuildRequestInput): boolean {
+  if (!isProblem(error, 'invalid_request') || mtimes === 'submitted') return false;
+  return 'times' in source && error.problem.errors.some(({ field }) => field === 'source.times');
+}
+
 function isProblem(error: unknown, code: ProblemCode): error is KilnProblem {
   return error instanceof KilnProblem && error.problem.code === code;
 }
@@ -146,7 +166,8 @@ export function callsOf(client: KilnClient, team: string | undefined, signal: Ab
 
 /** Says what a context is and what of it was sent, for people. */
 export function summaryOf(name: string, { files, bytes: size }: ReadContext, sent: Sent): string {
-  const travelled = sent.bytes === 0 ? 'nothing to send' : `${countOf(sent.files)}, ${bytes(sent.bytes)} sent`;
+  const what = sent.files === 0 ? 'times of directories' : countOf(sent.files);
+  const travelled = sent.bytes === 0 ? 'nothing to send' : `${what}, ${bytes(sent.bytes)} sent`;
   return `${name}: ${countOf(files)}, ${bytes(size)}; ${travelled}`;
 }
 
