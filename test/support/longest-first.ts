@@ -17,6 +17,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   'packages/buildkit/src/lifecycle/proxy.int.test.ts': 61,
   'packages/buildkit/src/egress/guarded.int.test.ts': 55,
   'apps/cli/src/commands/pool/worker.int.test.ts': 53,
+  'test/stories/page.test.ts': 50,
   'apps/worker/src/caches/disk-full.int.test.ts': 46,
   'packages/buildkit/src/run/push.int.test.ts': 44,
   'packages/buildkit/src/lifecycle/trust-classes.int.test.ts': 41,
