@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import type { TaskView } from '@kiln/contracts';
 import { DEBIAN } from '../support/dockerfiles.ts';
+import { until } from '../support/until.ts';
 import { kilnUp } from './support/kiln-up.ts';
 import { mb, saveJson, say, table } from './support/report.ts';
 import { tarOf } from './support/tar.ts';
@@ -18,6 +19,7 @@ const { values } = parseArgs({ options: { mb: { type: 'string', default: '1000' 
 const total = Math.max(10, Number(values.mb));
 /** KB of a small file. */
 const SMALL_KB = 16;
+const PUBLISHED_MS = 120_000;
 
 /** Half of the content is random, half of it text, as of packages. Runs in sh and in a container, in an empty directory. */
 const BLOCK = 'head -c 8192 /dev/urandom; yes kiln | head -c 8192';
@@ -104,6 +106,12 @@ async function measure(name: keyof typeof MAKE): Promise<Figures> {
   const make = MAKE[name];
   const coldMs = await timed(() => build(repo, make));
   const warmMs = await timed(() => build(repo, make));
+  // The host publishes what a build left in its caches some time after the build.
+  await until(
+    'the host lists the caches',
+    async () => (await client.host('bench')).inventory?.repos.some((one) => one.repo === repo),
+    PUBLISHED_MS,
+  );
   const saved = await done(await client.saveCaches({ repo }));
   await dropMount();
   const seeded = await done(await client.seedCaches({ repo, host: 'bench' }));

@@ -27,10 +27,11 @@ async function loggedIn(path = '/', options: Parameters<typeof visit>[2] = {}): 
 
 /** Whether the page is whole: nothing loaded from elsewhere, no error, nothing that axe finds, in either theme. */
 async function expectWhole({ page, strangers, errors }: Visit): Promise<void> {
-  for (const colorScheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    expect(await axeViolations(page), colorScheme).toEqual([]);
-  }
+  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+  expect(await axeViolations(page), 'light').toEqual([]);
+  // Only colours differ.
+  await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' });
+  expect(await axeViolations(page, ['color-contrast']), 'dark').toEqual([]);
   expect(errors).toEqual([]);
   expect(strangers).toEqual([]);
 }
@@ -103,6 +104,7 @@ describe('the list of builds', () => {
     await held.release();
     await row.getByText('succeeded').waitFor(WAIT);
     const failing = await pool().submit(fast('echo before; exit 3'), { name: 'watched-failing' });
+    expect(await pool().end(failing.id, 120_000)).toMatchObject({ state: 'failed' });
     await rowOf(page, 'watched-failing')
       .getByText(/exit code/)
       .waitFor(WAIT);
@@ -114,9 +116,114 @@ describe('the list of builds', () => {
     expect(new URL(page.url()).search).toBe('?state=failed');
     await page.getByLabel('Search').fill('nothing like it');
     await page.getByText('No build matches').waitFor(WAIT);
-    await page.goBack();
-    await page.goto(`/builds/${failing.id}`);
-    await page.reload();
+    await page.getByRole('button', { name: 'Show all builds' }).click();
+    await rowOf(page, 'watched-live').waitFor(WAIT);
+    await page.getByRole('link', { name: 'watched-failing' }).click();
     await page.getByRole('heading', { name: 'watched-failing' }).waitFor(WAIT);
+    expect(new URL(page.url()).pathname).toBe(`/builds/${failing.id}`);
+  });
+
+  test('is used by keyboard, and what it shows can be canceled at once', async () => {
+    const held = await pool().hang(undefined, { name: 'canceled-with-others' });
+    await using visited = await loggedIn();
+    const { page } = visited;
+    await rowOf(page, 'canceled-with-others').waitFor(WAIT);
+    await page.keyboard.press('?');
+    await page.getByRole('dialog').getByText('Show these keys').waitFor(WAIT);
+    await expectWhole(visited);
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('/');
+    await page.keyboard.type('with-others');
+    await page.getByRole('button', { name: 'Cancel 1 build …' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Cancel 1 build' }).click();
+    await rowOf(page, 'canceled-with-others').getByText('canceled').first().waitFor(WAIT);
+    await held.stopped();
+    await page.getByRole('searchbox').press('Escape');
+    await page.getByRole('link', { name: 'canceled-with-others' }).focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'canceled-with-others' }).waitFor(WAIT);
+  });
+
+  test('says that the connection is lost, and goes on by itself when it is back', async () => {
+    await using visited = await loggedIn();
+    const { page } = visited;
+    await page.getByLabel('Search').waitFor(WAIT);
+    await pool().kill('api', '1');
+    await page.getByText('The connection to Kiln was lost').waitFor(WAIT);
+    await pool().start('api', '1');
+    await page.getByText('The connection to Kiln was lost').waitFor({ ...WAIT, state: 'detached' });
+    await pool().submit(fast('true'), { name: 'after-the-loss' });
+    await rowOf(page, 'after-the-loss').waitFor(WAIT);
+  });
+});
+
+describe('a build', () => {
+  const part = (page: Page, name: string) =>
+    page.getByRole('navigation', { name: 'Parts of the build' }).getByRole('link', { name });
+
+  test('that failed opens at its error, with the Dockerfile’s lines and the end of the output, and can be repeated', async () => {
+    const { id } = await pool().submit(
+      fast('for i in $(seq 300); do echo "line $i"; done; printf "\\033[31mred\\033[0m end\\n"; exit 3'),
+      {
+        name: 'opened-failing',
+      },
+    );
+    expect(await pool().end(id)).toMatchObject({ state: 'failed' });
+    await using visited = await loggedIn(`/builds/${id}`);
+    const { page } = visited;
+    const failure = page.getByRole('region', { name: 'Failure' });
+    await failure.getByText('>>> RUN').waitFor(WAIT);
+    await failure.getByText('red end').waitFor(WAIT);
+    const log = page.getByRole('region', { name: 'Log', exact: true });
+    await log.locator('.marked').getByText('ERROR').waitFor(WAIT);
+    expect(await log.locator('.fg1').textContent()).toBe('red');
+    await page.getByLabel('Search the log').fill('LINE 29');
+    await page.getByText('1 of 11').waitFor(WAIT);
+    await page.getByRole('button', { name: 'Next match' }).click();
+    await page.getByText('2 of 11').waitFor(WAIT);
+    await log.getByText('line 290').waitFor(WAIT);
+    await log
+      .getByRole('button', { name: /^Link to line/ })
+      .first()
+      .click();
+    expect(new URL(page.url()).searchParams.get('line')).toMatch(/^\d+$/);
+    await expectWhole(visited);
+    await part(page, 'Steps').click();
+    await page.getByRole('list', { name: 'Steps over time' }).getByText('RUN').waitFor(WAIT);
+    await expectWhole(visited);
+    await part(page, 'Why slow').click();
+    await page.getByText('steps were cached').waitFor(WAIT);
+    await expectWhole(visited);
+    await part(page, 'Why there').click();
+    await page.getByRole('cell', { name: 'chosen' }).waitFor(WAIT);
+    await expectWhole(visited);
+    await part(page, 'Outputs').click();
+    await page.getByText('made nothing that is kept').waitFor(WAIT);
+    await page.getByRole('button', { name: 'Retry' }).click();
+    await page.getByText('Retry of').waitFor(WAIT);
+    expect(new URL(page.url()).pathname).not.toContain(id);
+  });
+
+  test('that runs is followed live, and canceled after a question', async () => {
+    const held = await pool().hang(undefined, { name: 'opened-running' });
+    await using visited = await loggedIn(`/builds/${held.id}`, { viewport: { width: 390, height: 800 } });
+    const { page } = visited;
+    await page
+      .getByText('begun', { exact: true })
+      .or(page.getByText(/ begun$/))
+      .first()
+      .waitFor(WAIT);
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await expectWhole(visited);
+    await page.getByRole('button', { name: 'Cancel the build' }).click();
+    await page.getByRole('heading').getByText('canceled').waitFor(WAIT);
+    await page.getByRole('button', { name: 'Retry' }).waitFor(WAIT);
+    await held.stopped();
+  });
+
+  test('that is not there, or of another team, is said to be missing', async () => {
+    await using visited = await loggedIn('/builds/00000000000000000000000000');
+    await visited.page.getByText('Not found').waitFor(WAIT);
+    await expectWhole(visited);
   });
 });

@@ -4,6 +4,7 @@ import { sharedPool } from '../support/pool/start-pool.ts';
 import { bakeStories } from './same-as-docker/bake.ts';
 import { contextStories } from './same-as-docker/contexts.ts';
 import { flagStories } from './same-as-docker/flags.ts';
+import { freshCloneStories } from './same-as-docker/fresh-clones.ts';
 import { pipelineStories } from './same-as-docker/pipelines.ts';
 import { resultStories } from './same-as-docker/results.ts';
 
@@ -20,4 +21,5 @@ describe('kiln bake and docker buildx bake', () => bakeStories(lab));
 describe('contexts of kiln build and docker buildx build', () => contextStories(lab));
 describe('flags of kiln build and docker buildx build', () => flagStories(lab));
 describe('results of kiln build and docker buildx build', () => resultStories(lab));
+describe('fresh clones', () => freshCloneStories(lab));
 describe('pipelines for docker', () => pipelineStories(lab));

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { expect, test } from 'vitest';
+import { traceIdOf } from '@kiln/domain';
+import { TraceReceiver } from '@kiln/metrics/testing';
+import { afterAll, expect, test } from 'vitest';
 import { readPage } from '../docs/generated.ts';
 import { documentedNames } from '../docs/metrics-table.ts';
 import { ALERTS_FILE, dashboardExpressions, readAlerts } from '../observability/observability-files.ts';
@@ -10,18 +12,42 @@ import { sharedPool } from '../support/pool/start-pool.ts';
 import { startPrometheus } from '../support/prometheus.ts';
 import { scenario } from '../support/scenario/scenario.ts';
 
-const METRICS = { KILN_METRICS_LISTEN: '127.0.0.1:0' };
+const receiver = await TraceReceiver.start();
+afterAll(() => receiver[Symbol.asyncDispose]());
+
+const OBSERVED = { KILN_METRICS_LISTEN: '127.0.0.1:0', OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url };
 
 const thePool = sharedPool(() => ({
   schedulers: 2,
   slots: 1,
-  env: { api: METRICS, scheduler: METRICS, worker: METRICS },
+  env: { api: OBSERVED, scheduler: OBSERVED, worker: OBSERVED },
 }));
 
-test('each process exports exactly the metrics that the docs list for it, and has counted the build that has just ended', async () => {
+test('each process exports exactly the metrics that the docs list for it, has counted the build that has just ended, and exports its spans', async () => {
   const pool = thePool();
   const { id } = await pool.submit(quick(randomUUID()));
-  expect(await pool.end(id)).toMatchObject({ state: 'succeeded' });
+  expect(await pool.end(id)).toMatchObject({ state: 'succeeded', traceId: traceIdOf(id) });
+  // Traces: scheduler and worker export their parts of the same one.
+  const ofBuild = () => receiver.spans.filter(({ traceId }) => traceId === traceIdOf(id));
+  const parents = () => {
+    const nameOf = new Map(ofBuild().map(({ spanId, name }) => [spanId, name]));
+    return ofBuild().map(({ name, parentSpanId = '', resource }) => {
+      const short = name.startsWith('build ') ? 'build' : name;
+      const parent = nameOf.get(parentSpanId)?.replace(/^build .*/, 'build');
+      return `${resource['kiln.part']}: ${short} in ${parent ?? 'none'}`;
+    });
+  };
+  await expect
+    .poll(parents)
+    .toEqual(
+      expect.arrayContaining([
+        'worker: build in none',
+        'worker: queue in build',
+        'worker: attempt 1 in build',
+        'scheduler: placement in queue',
+        expect.stringMatching(/^worker: \[.*\] FROM .* in attempt 1$/),
+      ]),
+    );
   const page = readPage({ file: 'docs/operate/metrics.md' });
   for (const [role, name, counted] of [
     ['api', '1', /^kiln_builds_accepted_total\{trigger="credential",mode="warm"\} [1-9]/m],

@@ -51,11 +51,13 @@ export async function visit(browser: Browser, url: string, options: BrowserConte
   return { page, strangers, errors, [Symbol.asyncDispose]: () => context.close() };
 }
 
-/** What axe finds wrong on a page, in words; nothing if all is well. */
-export async function axeViolations(page: Page): Promise<string[]> {
+/** What axe finds wrong on a page, in words; nothing if all is well. `rules`: only these. Default: all. */
+export async function axeViolations(page: Page, rules?: readonly string[]): Promise<string[]> {
   // By the debugger, which the page's policy does not bind.
   await page.evaluate(await readFile(resolve('axe-core/axe.min.js'), 'utf8'));
-  const { violations } = (await page.evaluate('axe.run()')) as AxeResults;
+  const { violations } = (await page.evaluate(
+    `axe.run(${JSON.stringify(rules ? { runOnly: rules } : {})})`,
+  )) as AxeResults;
   return violations.flatMap(({ id, help, nodes }) =>
     nodes.map(({ target, failureSummary }) => `${id}: ${help}: ${target.join(' ')}: ${failureSummary ?? ''}`),
   );

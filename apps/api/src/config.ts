@@ -141,6 +141,8 @@ export interface ApiConfig {
   readonly resealIntervalMs: number;
   /** Age at which a temporary file is deleted. */
   readonly tempRetentionMs: number;
+  /** Whether builds that are accepted are traced. */
+  readonly isTracing: boolean;
   /** How long requests under way may take when the process stops. */
   readonly closeTimeoutMs: number;
 }
@@ -210,5 +212,6 @@ export const API_DEFAULTS = {
   auditRetentionMs: 365 * DAY_MS,
   resealIntervalMs: 10 * 60_000,
   tempRetentionMs: DAY_MS,
+  isTracing: false,
   closeTimeoutMs: 10_000,
 } as const satisfies Omit<ApiConfig, 'tokens' | 'join' | 'oidc'>;

@@ -1,5 +1,5 @@
 import { s3Env } from '@kiln/blobs';
-import { metricsEnv } from '@kiln/metrics';
+import { metricsEnv, tracesEnv } from '@kiln/metrics';
 import { commonEnv, wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
 import { accessEnv } from './access/settings.ts';
@@ -10,6 +10,7 @@ import { storageEnv } from './storage-settings.ts';
 export const apiEnv = {
   ...commonEnv,
   ...metricsEnv,
+  ...tracesEnv,
   KILN_HOST: z.string().default(API_DEFAULTS.host).describe('the address to listen on'),
   KILN_PORT: wholeNumber(0, API_DEFAULTS.port).describe('the port to listen on; 0: any free one'),
   ...accessEnv,

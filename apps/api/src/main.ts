@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { openBlobs, s3Options } from '@kiln/blobs';
-import { countedState, startMetrics } from '@kiln/metrics';
+import { countedState, startMetrics, startTraces } from '@kiln/metrics';
 import {
   formatSecretKeys,
   InvalidEnvironment,
@@ -42,12 +42,13 @@ const settings = settingsOrExit(() => {
 
 await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
   const metrics = await startMetrics(['api'], settings.KILN_METRICS_LISTEN, { log, shutdown });
+  const traces = await startTraces(['api'], settings, { log, shutdown });
   const state = await openState({
     redisUrl: settings.KILN_REDIS_URL,
     minReplicas: settings.KILN_REDIS_MIN_REPLICAS,
     namespace: settings.KILN_NAMESPACE,
     secretKey: settings.secretKeys,
-    ...countedState(metrics, log),
+    ...countedState(metrics, log, traces),
   });
   shutdown.add('state', () => state[Symbol.asyncDispose](), STATE_CLOSE_LIMIT_MS);
   for (const problem of await state.unfitness()) log.warn({ problem }, 'redis is not fit');
@@ -70,6 +71,7 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
         secretKey: formatSecretKeys(settings.secretKeys),
       },
       ...storageConfig(settings),
+      isTracing: traces !== undefined,
     },
     { ...state, outgoing, blobs, log, ...(metrics && { metrics }) },
   );

@@ -108,8 +108,14 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     closing: closing.signal,
   };
   const book = stack.use(new LimitBook(config.limits, deps.limits, events, now));
-  const { queueTimeoutMs } = config;
-  const rules = { book, checkGitHost: gitHostCheck(deps.outgoing, now), storage: deps.storage, queueTimeoutMs };
+  const { queueTimeoutMs, isTracing } = config;
+  const rules = {
+    book,
+    checkGitHost: gitHostCheck(deps.outgoing, now),
+    storage: deps.storage,
+    queueTimeoutMs,
+    isTracing,
+  };
   const rulesFor: ScheduleDeps['rulesFor'] = (principal, team) =>
     within(config.storeTimeoutMs, BuildRules.of(principal, team, rules));
   const hookRules = { rulesFor, checkGitHost: rules.checkGitHost };

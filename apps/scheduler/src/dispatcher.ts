@@ -1,6 +1,6 @@
 import type { AttemptCall } from '@kiln/contracts';
 import type { Assignment, PlacementDecision } from '@kiln/domain';
-import { type Metrics, NO_METRICS } from '@kiln/metrics';
+import { type Metrics, NO_METRICS, type Traces } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import { type AttemptQueues, assignmentOf, NotLeader, type PendingStore } from '@kiln/state';
 import type { Allowances } from './allowances.ts';
@@ -22,6 +22,7 @@ export interface DispatcherDeps {
   readonly queues: Pick<AttemptQueues, 'enqueue'>;
   readonly log: Logger;
   readonly metrics?: Metrics | undefined;
+  readonly traces?: Pick<Traces, 'placed'> | undefined;
 }
 
 /** Carries out placement's decisions on behalf of the leader. */
@@ -33,10 +34,11 @@ export class Dispatcher {
   readonly #queues: DispatcherDeps['queues'];
   readonly #log: Logger;
   readonly #metrics: Metrics;
+  readonly #traces: DispatcherDeps['traces'];
   /** `decisionKey` of the last reasons seen for each waiting build, so that unchanged ones aren't written again; least recently checked first. */
   readonly #explained = new Map<string, string>();
 
-  constructor(view: PoolView, { allowances, seeding, pending, queues, log, metrics }: DispatcherDeps) {
+  constructor(view: PoolView, { allowances, seeding, pending, queues, log, metrics, traces }: DispatcherDeps) {
     this.#view = view;
     this.#allowances = allowances;
     this.#seeding = seeding;
@@ -44,6 +46,7 @@ export class Dispatcher {
     this.#queues = queues;
     this.#log = log;
     this.#metrics = metrics ?? NO_METRICS;
+    this.#traces = traces;
   }
 
   /**
@@ -125,6 +128,7 @@ export class Dispatcher {
     switch (assigned.outcome) {
       case 'assigned':
         this.#view.assigned(waiting, name);
+        this.#traces?.placed(assigned.build, decision);
         return assignmentOf(assigned.build)?.call;
       case 'not_queued':
         this.#view.left(id);

@@ -1,4 +1,4 @@
-import { metricsEnv } from '@kiln/metrics';
+import { metricsEnv, tracesEnv } from '@kiln/metrics';
 import { commonEnv, wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
 import { DEFAULT_HOST_GRACE_MS } from './abandoner.ts';
@@ -41,6 +41,7 @@ export function schedulingConfig(env: z.output<z.ZodObject<typeof schedulingEnv>
 export const schedulerEnv = {
   ...commonEnv,
   ...metricsEnv,
+  ...tracesEnv,
   ...schedulingEnv,
   KILN_LIMITS_FILE: z
     .string()

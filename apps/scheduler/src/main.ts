@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { fieldProblems, limitsFile } from '@kiln/contracts';
 import { limitDefaults } from '@kiln/domain';
-import { countedState, startMetrics } from '@kiln/metrics';
+import { countedState, startMetrics, startTraces } from '@kiln/metrics';
 import { Pulse, readEnv, readSettingsFile, runApp, secretKeys, serveHealth, settingsOrExit } from '@kiln/runtime';
 import { Leadership, openState } from '@kiln/state';
 import { z } from 'zod';
@@ -28,12 +28,13 @@ await runApp('scheduler', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => 
     shutdown.add('health', () => health[Symbol.asyncDispose]());
   }
   const metrics = await startMetrics(['scheduler'], settings.KILN_METRICS_LISTEN, { log, shutdown });
+  const traces = await startTraces(['scheduler'], settings, { log, shutdown });
   const state = await openState({
     redisUrl: settings.KILN_REDIS_URL,
     minReplicas: settings.KILN_REDIS_MIN_REPLICAS,
     namespace: settings.KILN_NAMESPACE,
     secretKey: settings.secretKeys,
-    ...countedState(metrics, log),
+    ...countedState(metrics, log, traces),
   });
   shutdown.add('state', () => state[Symbol.asyncDispose](), STATE_CLOSE_LIMIT_MS);
   for (const problem of await state.unfitness()) log.warn({ problem }, 'redis is not fit');
@@ -47,6 +48,7 @@ await runApp('scheduler', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => 
       leadership: new Leadership(state.redis, state.keys, randomUUID(), settings.KILN_LEADER_TTL_MS),
       log,
       ...(metrics && { metrics }),
+      ...(traces && { traces }),
       onRound: () => pulse.beat(),
     },
   );

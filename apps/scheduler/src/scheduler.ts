@@ -1,6 +1,6 @@
 import type { PoolEvent } from '@kiln/contracts';
 import { type LimitDefaults, limitDefaults, type PlacementSettings } from '@kiln/domain';
-import { type Metrics, NO_METRICS, observeMs } from '@kiln/metrics';
+import { type Metrics, NO_METRICS, observeMs, type Traces } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import {
   type AttemptQueues,
@@ -69,6 +69,8 @@ export interface SchedulerDeps {
   readonly log: Logger;
   /** Default: nothing is recorded. */
   readonly metrics?: Metrics;
+  /** Default: placements are not traced. */
+  readonly traces?: Pick<Traces, 'placed'>;
   readonly now?: () => number;
   /** Called after each round that succeeded, whether this scheduler leads or another one does. */
   readonly onRound?: () => void;

@@ -3,7 +3,7 @@ import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { closeStarting, HostBuilders } from '@kiln/buildkit';
 import type { HostDisk } from '@kiln/contracts';
-import { countedState, startMetrics } from '@kiln/metrics';
+import { countedState, startMetrics, startTraces } from '@kiln/metrics';
 import { type Logger, OutgoingGuard, Pulse, type Shutdown, serveHealth } from '@kiln/runtime';
 import { HostNameTaken, openState } from '@kiln/state';
 import { GitMirrors } from './attempt/git-mirrors.ts';
@@ -46,12 +46,13 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
   const machine = await machineId(dataDir);
   const { redisUrl, namespace, secretKeys, blobs, minReplicas = 0 } = await enterPool(settings.access, hostName);
   const metrics = await startMetrics(['worker'], settings.KILN_METRICS_LISTEN, { log, shutdown });
+  const traces = await startTraces(['worker'], settings, { log, shutdown });
   const state = await openState({
     redisUrl,
     namespace,
     minReplicas: Math.max(minReplicas, settings.KILN_REDIS_MIN_REPLICAS),
     secretKey: secretKeys,
-    ...countedState(metrics, log),
+    ...countedState(metrics, log, traces),
   });
   shutdown.add('state', () => state[Symbol.asyncDispose](), STATE_CLOSE_LIMIT_MS);
   // Fail early, before builders are started for nothing; joining checks this reliably.
@@ -111,6 +112,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
       onReport: () => pulse.beat(),
       log,
       ...(metrics && { metrics }),
+      ...(traces && { traces }),
     },
   );
   const drainMs = settings.KILN_DRAIN_SECONDS * 1000;

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type { HostDisk, HostNetwork } from '@kiln/contracts';
 import type { Amount, BuildRecord, RepairLimits } from '@kiln/domain';
 import type { GitGuard } from '@kiln/git';
-import type { Metrics } from '@kiln/metrics';
+import type { Metrics, Traces } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import type { AttemptRef, State, WorkerIdentity } from '@kiln/state';
 import type { TreeReader } from '@kiln/trees';
@@ -70,6 +70,8 @@ export interface WorkerDeps
   readonly log: Logger;
   /** Default: nothing is recorded. */
   readonly metrics?: Metrics;
+  /** Default: attempts are not traced. */
+  readonly traces?: Pick<Traces, 'ran'>;
   readonly now?: () => number;
   /** Called after each report that the pool has accepted. */
   readonly onReport?: () => void;

@@ -386,3 +386,5 @@ export {
 export { artifactName, logStreamQuery, type OperationId, ROUTES, storedArtifact } from './openapi/routes.ts';
 export { learnedPool, learnedRepo } from './placement/learned.ts';
 export { attemptTrace, TRACE_LIMITS } from './traces/attempt-trace.ts';
+export { causeLines, causeWord, stepLabel } from './words/miss-cause.ts';
+export { reasonText, verdictText } from './words/placement.ts';

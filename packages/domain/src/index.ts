@@ -207,6 +207,7 @@ export { type Amount, amountOf, parseAmount } from './text/amount.ts';
 export { expandBraces, type GlobVerdict, matchGlobs } from './text/glob.ts';
 export { trim, trimEnd } from './text/trim.ts';
 export { parseBytes, parseDuration } from './text/units.ts';
+export { type BuildTrace, parseTraceparent, traceIdOf } from './trace/trace-context.ts';
 export { fitsServer } from './versions/fits-server.ts';
 export {
   type AttemptWindow,

@@ -28,7 +28,7 @@ export function readEnv<T extends z.ZodType>(
 
 function shown(name: string, value: string | undefined): string {
   if (value === undefined) return 'nothing';
-  return /TOKEN|SECRET|KEY|PASSWORD|REDIS_URL/.test(name)
+  return /TOKEN|SECRET|KEY|PASSWORD|REDIS_URL|HEADERS/.test(name)
     ? 'a value that is not shown'
     : JSON.stringify(withoutCredentials(value));
 }

@@ -1,5 +1,5 @@
 import type { BuildSpec, ClientLogin, HostInventory, HostReport } from '@kiln/contracts';
-import type { BuildRecord, Granted, HostCache, PlacementDecision, Trust } from '@kiln/domain';
+import type { BuildRecord, BuildTrace, Granted, HostCache, PlacementDecision, Trust } from '@kiln/domain';
 import type { HostOrders } from './hosts/desired.ts';
 
 /** A stored build: its record and its request. */
@@ -67,6 +67,8 @@ export interface NewBuild {
   readonly queueTimeoutMs?: number | undefined;
   /** What rules grant it although it is untrusted. Default: nothing. */
   readonly granted?: Granted;
+  /** The trace that it is part of; with an empty object it begins one. Absent: it isn't traced. */
+  readonly trace?: Partial<BuildTrace> | undefined;
   readonly idempotency?: Idempotency;
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { command } from '../../support/command.ts';
 import { KilnCommand } from '../../support/kiln-command.ts';
 import { layerOf } from '../../support/layer.ts';
@@ -119,8 +119,33 @@ export function bakeStories({ pool, images }: SameLab): void {
     expect((await printed(without, 'lib', 'app')).stdout).toBe(here.stdout);
     await expect(printed(without, 'nope')).rejects.toThrow('exited with 125:\nkiln: failed to find target nope');
 
-    const { stderr } = await kiln.runIn(dir, 'compose', 'build', '--push=false');
+    const project = `same-${randomUUID().slice(0, 8)}`;
+    const removed = () => command('docker', ['rmi', '--force', `${project}-web`]);
+    onTestFinished(async () => void (await removed()));
+    const loaded = async () => {
+      const args = ['image', 'inspect', '--format', '{{json .}}', `${project}-web`];
+      const { RootFS, Config } = JSON.parse((await command('docker', args)).stdout) as {
+        RootFS: object;
+        Config: { Labels: Record<string, string> };
+      };
+      const { 'com.docker.compose.version': _, ...labels } = Config.Labels;
+      return { RootFS, labels };
+    };
+    await command('docker', ['compose', '-p', project, 'build'], { cwd: dir });
+    const composed = await loaded();
+    await removed();
+    const { stderr } = await kiln.runIn(
+      dir,
+      'compose',
+      '-p',
+      project,
+      'build',
+      '--mtimes=submitted',
+      '--progress=plain',
+    );
     expect(stderr).toMatch(/#\d+ \[web 1\/1\] COPY \. \/\n[\s\S]*kiln: web: succeeded/);
+    expect(await loaded()).toEqual(composed);
+    expect(composed.labels).toMatchObject({ 'com.docker.compose.project': project });
   });
 
   test('kiln bake builds linked targets as one build, with the images that docker buildx bake builds', async () => {

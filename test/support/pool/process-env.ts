@@ -33,7 +33,7 @@ export interface ProcessPlace {
 /** Environment of one process of a pool. */
 export function processEnv(settings: PoolSettings, { role, name, dataDir, host, apiUrls, port }: ProcessPlace) {
   const { options, token } = settings;
-  const { syncEveryMs = 300, fenceMarginMs = 2_000, leaderTtlMs = 1_000, tickMs = 200 } = options;
+  const { syncEveryMs = 300, fenceMarginMs = 2_000, leaderTtlMs = 2_000, tickMs = 400 } = options;
   const roles: Record<Role, NodeJS.ProcessEnv> = {
     api: { KILN_HOST: options.hosts?.address ?? '127.0.0.1', KILN_PORT: `${port ?? 0}`, KILN_TOKEN: token },
     scheduler: { KILN_LEADER_TTL_MS: `${leaderTtlMs}`, KILN_TICK_MS: `${tickMs}` },

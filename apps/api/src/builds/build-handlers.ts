@@ -77,7 +77,8 @@ export function buildHandlers(
         return { request: admitted, maxContextBytes: rules.contextBytes, share: rules.share };
       });
       const rules = await rulesFor(principal, received.request.team);
-      const own = { ...submission, builds: buildsOf(principal), principal, rules };
+      const traceparent = request.get('traceparent');
+      const own = { ...submission, builds: buildsOf(principal), principal, rules, traceparent };
       const key = idempotencyKey(request);
       await keepContext(received, key, own);
       const accepted = await stored(submitBuild(received, key, own));

@@ -17,6 +17,7 @@ export function viewBuild({ record, spec }: StoredBuild, decision?: StoredDecisi
     team: record.team,
     trust: record.trust ?? 'trusted',
     ...(createdBy && { createdBy: { ...createdBy } }),
+    ...(record.trace && { traceId: record.trace.id }),
     createdAt: instant(record.createdAt),
     queuedAt: instant(record.queuedAt),
     ...(decision && waitsForHost(record) && viewWaiting(decision, ahead)),

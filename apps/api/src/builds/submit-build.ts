@@ -8,7 +8,7 @@ import {
   uploadedTrees,
   withoutDirectoryTimes,
 } from '@kiln/contracts';
-import { creatorOf, isTerminal, leastTrust, type Principal, type PushRule } from '@kiln/domain';
+import { creatorOf, isTerminal, leastTrust, type Principal, type PushRule, parseTraceparent } from '@kiln/domain';
 import {
   type BuildSecretReader,
   type Idempotency,
@@ -68,6 +68,8 @@ export interface SubmitDeps extends Omit<SubmissionDeps, 'rulesFor'> {
   /** Id of the pull request whose closing cancels the build. */
   readonly pullRequest?: string | undefined;
   readonly clonesWith?: NewBuild['clonesWith'];
+  /** The caller's `traceparent`. */
+  readonly traceparent?: string | undefined;
 }
 
 /**
@@ -102,6 +104,7 @@ export async function submitBuild(
     takesClientLogins,
     pullRequest,
     clonesWith,
+    traceparent,
   }: Omit<SubmitDeps, 'blobs' | 'contextRetentionMs'>,
 ): Promise<Accepted> {
   checkKey(key);
@@ -120,6 +123,7 @@ export async function submitBuild(
   const runs = await dockerfilePlatforms(spec, trees);
   return accept(builds, {
     ...rules.acceptance,
+    trace: traceOf(rules.acceptance.trace, traceparent),
     repo: repoOf(spec),
     spec,
     secrets,
@@ -137,6 +141,13 @@ export async function submitBuild(
       },
     }),
   });
+}
+
+/** The trace that a build becomes part of: the caller's, unless it doesn't record that, or one of its own. Undefined if the API traces no builds. */
+function traceOf(own: NewBuild['trace'], traceparent: string | undefined): NewBuild['trace'] {
+  const given = own && traceparent !== undefined ? parseTraceparent(traceparent) : undefined;
+  if (!given) return own;
+  return given.sampled ? given.trace : undefined;
 }
 
 export interface RetryDeps

@@ -16,7 +16,7 @@ import { credentialSubject, type LimitBook } from './limit-book.ts';
 
 type Admitted = Pick<
   NewBuild,
-  'submitter' | 'maxQueued' | 'maxLogBytes' | 'maxArtifactBytes' | 'maxStoredBytes' | 'queueTimeoutMs'
+  'submitter' | 'maxQueued' | 'maxLogBytes' | 'maxArtifactBytes' | 'maxStoredBytes' | 'queueTimeoutMs' | 'trace'
 >;
 
 /** When a client may retry after `queue_full`, s: a guess. */
@@ -34,6 +34,7 @@ export class BuildRules {
   /** What is left of the team's quota; undefined if it has none. */
   readonly #bytesLeft: number | undefined;
   readonly #queueTimeoutMs: number | undefined;
+  readonly #isTracing: boolean;
 
   private constructor(
     token: LimitSubject | undefined,
@@ -47,6 +48,7 @@ export class BuildRules {
     this.#bytesLeft = bytesLeft;
     this.#queueTimeoutMs = deps.queueTimeoutMs;
     this.#checkGitHost = deps.checkGitHost;
+    this.#isTracing = deps.isTracing ?? false;
   }
 
   static async of(principal: Principal, team: string, deps: BuildRuleDeps): Promise<BuildRules> {
@@ -80,6 +82,7 @@ export class BuildRules {
       maxArtifactBytes: lowest(...this.#limits.map(({ limits }) => limits.artifactBytes)),
       maxStoredBytes: this.share.quotaBytes,
       queueTimeoutMs: this.#queueTimeoutMs,
+      ...(this.#isTracing && { trace: {} }),
     };
   }
 
@@ -115,6 +118,8 @@ export interface BuildRuleDeps {
   readonly storage: Pick<StorageLedger, 'usedBy'>;
   /** How long a build may wait for a host if its request doesn't say, ms. Default: without limit. */
   readonly queueTimeoutMs?: number | undefined;
+  /** Whether builds are traced. Default: false. */
+  readonly isTracing?: boolean;
 }
 
 export function queueFull(whose: 'team' | 'token', most: number): ApiProblem {

@@ -13,8 +13,8 @@ export interface StreamOptions {
   readonly signal: AbortSignal;
   /** Called with true when the stream is open, and with false when it was lost and is about to be opened again. */
   readonly onConnection?: (isOpen: boolean) => void;
-  /** Whether the stream ends by itself, as that of a log does. Default: it is opened again whenever it ends. */
-  readonly endsItself?: boolean;
+  /** Whether all has been received, so that the end of the stream is no loss. Default: it is opened again whenever it ends. */
+  readonly isOver?: () => boolean;
   readonly query?: CallInit['query'];
   /** Where `after` the first connection continues. */
   readonly lastEventId?: string;
@@ -30,7 +30,7 @@ const SILENCE_MS = 40_000;
 export async function followEvents(
   path: string,
   onBatch: (events: readonly StreamEvent[]) => void,
-  { signal, onConnection, endsItself = false, query, lastEventId }: StreamOptions,
+  { signal, onConnection, isOver = () => false, query, lastEventId }: StreamOptions,
 ): Promise<void> {
   let last = lastEventId;
   let failures = 0;
@@ -61,7 +61,7 @@ export async function followEvents(
         if (batch.length > 0) onBatch(batch);
         batch = [];
       }
-      if (endsItself) return;
+      if (isOver()) return;
     } catch (error) {
       if (signal.aborted) return;
       if (!silence.signal.aborted && !isPassing(error) && !isBroken(error)) throw error;

@@ -1,4 +1,5 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
+import { readBuildSearch } from '../build/parts.ts';
 import { BuildsPage } from '../builds/builds-page.tsx';
 import { readFilter } from '../builds/filter.ts';
 import { BASE } from './base.ts';
@@ -17,6 +18,7 @@ const builds = createRoute({
 const build = createRoute({
   getParentRoute: () => root,
   path: '/builds/$id',
+  validateSearch: readBuildSearch,
   component: lazyRouteComponent(() => import('../build/build-page.tsx'), 'BuildPage'),
 });
 

@@ -90,8 +90,7 @@ async function attemptOutcome(deps: PersistentDeps, ref: AttemptRef, signal: Abo
     const writer = new LogWriter(logs, ref, record.maxLogBytes, (error) =>
       log.warn({ err: error }, 'writing the log failed; trying again'),
     );
-    // What a record says of a Dockerfile's steps can't be told apart for several.
-    const recorder = spec.bake ? undefined : deps.recorders?.begin(ref, record, spec);
+    const recorder = deps.recorders?.begin(ref, record, spec);
     const outcome = await execute(deps, ref, { record, spec }, writer, signal, recorder);
     recorder?.end(outcome);
     await writer.flush();
@@ -175,7 +174,7 @@ async function execute(
         spec,
         trust,
         repo,
-        source: recorder?.source(source) ?? source,
+        source: recorder?.source(source, targets) ?? source,
         contexts: openContexts(deps, spec),
         ...(targets && { targets }),
         secrets,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type BlobPlace, s3Env, s3Options } from '@kiln/blobs';
 import { PUSH_RETRIES } from '@kiln/buildkit';
 import { hostLabels, hostName } from '@kiln/contracts';
-import { metricsEnv } from '@kiln/metrics';
+import { metricsEnv, tracesEnv } from '@kiln/metrics';
 import {
   allowedHosts,
   commonEnv,
@@ -80,6 +80,7 @@ export const workerEnv = {
   KILN_TOKEN_FILE: z.string().optional().describe('a file that contains `KILN_TOKEN`'),
   ...reportEnv,
   ...metricsEnv,
+  ...tracesEnv,
   KILN_DRAIN_SECONDS: wholeNumber(0, 300).describe('how long running builds may continue after SIGTERM'),
   KILN_ALLOWED_HOSTS: allowedHosts.describe(
     'git servers at private addresses that may be reached: names, networks, `private`, `loopback` ([network.md](network.md))',

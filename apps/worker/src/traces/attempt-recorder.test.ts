@@ -1,8 +1,8 @@
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import type { ReportedStep } from '@kiln/buildkit';
+import type { ContextSource, ReportedStep } from '@kiln/buildkit';
 import { attemptTrace, buildSpec, TRACE_LIMITS } from '@kiln/contracts';
-import type { BuildRecord, Outcome } from '@kiln/domain';
+import { type AttemptTrace, type BuildRecord, explainMisses, type Outcome } from '@kiln/domain';
 import { createLogger } from '@kiln/runtime';
 import { byteString, type ListedEntry } from '@kiln/trees';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -75,6 +75,54 @@ describe('the record of an attempt', () => {
     expect(Object.keys(trace.secrets)).toEqual(['tok']);
     const json = JSON.stringify(trace);
     expect(json).not.toMatch(/value-of-it|the-secret/);
+  });
+
+  describe('of linked targets', () => {
+    const tree = (id: string) => ({ type: 'tree', id, open: () => Promise.reject() }) as unknown as ContextSource;
+    const record = async (command: string, value: string, ofBase: string) => {
+      stored.length = 0;
+      const all = recorders();
+      const base = {
+        source: { type: 'upload', name: 'a', digest: `sha256:${'0'.repeat(64)}` },
+        buildArgs: { V: value, OWN: 'own-value' },
+      };
+      const bake = { name: 'app', targets: { base } };
+      const recorder = all.begin(REF, RECORD, spec({ bake, buildArgs: { V: 'app-value' } }));
+      recorder?.source(tree('t1'), new Map([['base', { source: tree(ofBase), contexts: [] }]]));
+      recorder?.dockerfile('FROM base\nCOPY x /');
+      const first = step(`[base 1/2] RUN ${command} ${value} own-value`, { startedAt: 1, completedAt: 2 });
+      recorder?.steps([first, step('[app 2/2] COPY x /', { inputs: [first.digest], startedAt: 3, completedAt: 4 })], 0);
+      recorder?.end(DONE);
+      await all.close(1_000);
+      return await read();
+    };
+
+    test('has the values of no target’s arguments, no Dockerfile, and the context only if it is that of all', async () => {
+      const trace = await record('make', 'base-value', 't1');
+      expect(JSON.stringify(trace)).not.toMatch(/(?:base|own|app)-value/);
+      expect(trace.steps[0]?.name).toBe(`[base 1/2] RUN make \${base.V} \${OWN}`);
+      expect(Object.keys(trace.args)).toEqual(['V', 'base.V', 'OWN']);
+      expect(trace).toMatchObject({ context: { type: 'tree', id: 't1' } });
+      expect(trace).not.toHaveProperty('stages');
+      expect(await record('make', 'base-value', 't2')).not.toHaveProperty('context');
+    });
+
+    test('explains which target’s step changed', async () => {
+      const before = await record('make', 'base-value', 't2');
+      const explain = async (trace: AttemptTrace) =>
+        explainMisses({ trace, with: { trace: before, files: { state: 'unknown', why: 'other_source' } } });
+      const [first, second] = await explain(await record('make all', 'base-value', 't2'));
+      expect(first).toMatchObject({
+        cause: {
+          type: 'instruction_changed',
+          from: `RUN make \${base.V} \${OWN}`,
+          to: `RUN make all \${base.V} \${OWN}`,
+        },
+      });
+      expect(second).toMatchObject({ name: '[app 2/2] COPY x /', cause: { type: 'parent_missed', parent: 0 } });
+      const [changed] = await explain(await record('make', 'other-value', 't2'));
+      expect(changed).toMatchObject({ cause: { type: 'build_argument_changed', names: ['base.V'] } });
+    });
   });
 
   test('waits for the reading of the caches, and is stored without it if there is none in time', async () => {

@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import type { ContextSource, ReportedStep, RunObserver } from '@kiln/buildkit';
-import { type BuildSpec, TRACE_LIMITS } from '@kiln/contracts';
+import type { ContextSource, ReportedStep, RunObserver, TargetSources } from '@kiln/buildkit';
+import { type BuildSpec, TRACE_LIMITS, targetSpecs } from '@kiln/contracts';
 import {
   type AttemptTrace,
   type BuildRecord,
@@ -10,6 +10,7 @@ import {
   type Outcome,
   type TracedContext,
 } from '@kiln/domain';
+import type { Traces } from '@kiln/metrics';
 import type { Logger } from '@kiln/runtime';
 import type { AttemptRef } from '@kiln/state';
 import type { Listing } from '@kiln/trees';
@@ -28,6 +29,8 @@ const MAX_DOCKERFILE_CHARS = 1024 * 1024;
 export interface AttemptRecordersDeps {
   /** Stores the record of an attempt. Default: nothing is recorded. */
   storeTrace?(ref: AttemptRef, packed: Buffer): Promise<void>;
+  /** Exports the steps of builds that are traced. */
+  readonly traces?: Pick<Traces, 'ran'> | undefined;
   readonly sealer: KeyedDigests;
   readonly log: Logger;
   readonly now: () => number;
@@ -45,9 +48,10 @@ export class AttemptRecorders {
 
   /** Begins a record; undefined if nothing is recorded. */
   begin(ref: AttemptRef, record: BuildRecord, spec: BuildSpec): AttemptRecorder | undefined {
-    const { storeTrace, now } = this.#deps;
+    const { storeTrace, traces, now } = this.#deps;
     if (!storeTrace) return undefined;
     const recorder: AttemptRecorder = new AttemptRecorder(ref, record, spec, now, {
+      ran: (steps) => traces?.ran(record, ref.attempt, steps),
       wait: () => this.#waiting.add(recorder),
       done: () => {
         this.#waiting.delete(recorder);
@@ -80,13 +84,20 @@ export class AttemptRecorders {
   }
 }
 
+interface RecorderEvents {
+  /** The attempt has run these steps. */
+  ran(steps: readonly ReportedStep[]): void;
+  wait(): void;
+  done(): void;
+}
+
 /** Collects the record of one attempt. None of its methods throws. */
 export class AttemptRecorder implements RunObserver, CacheObserver {
   readonly #ref: AttemptRef;
   readonly #record: BuildRecord;
   readonly #spec: BuildSpec;
   readonly #now: () => number;
-  readonly #on: { wait(): void; done(): void };
+  readonly #on: RecorderEvents;
   readonly #startedAt: number;
   #secrets: ReadonlyMap<string, string> = new Map();
   #context: TracedContext | undefined;
@@ -104,13 +115,7 @@ export class AttemptRecorder implements RunObserver, CacheObserver {
   #timer: NodeJS.Timeout | undefined;
   #isDone = false;
 
-  constructor(
-    ref: AttemptRef,
-    record: BuildRecord,
-    spec: BuildSpec,
-    now: () => number,
-    on: { wait(): void; done(): void },
-  ) {
+  constructor(ref: AttemptRef, record: BuildRecord, spec: BuildSpec, now: () => number, on: RecorderEvents) {
     this.#ref = ref;
     this.#record = record;
     this.#spec = spec;
@@ -123,10 +128,15 @@ export class AttemptRecorder implements RunObserver, CacheObserver {
     this.#secrets = values;
   }
 
-  /** Notes what is built from, and returns the same source, whose files are noted when they are checked out. */
-  source(source: ContextSource): ContextSource {
-    if (source.type === 'tree') this.#context = { type: 'tree', id: source.id };
-    if (source.type !== 'git') return source;
+  /**
+   * Notes what is built from, and returns the same source, whose files are noted when they are checked out.
+   * @param targets of the other targets; files are noted only if all have the same tree, because steps don't say from which they copy
+   */
+  source(source: ContextSource, targets?: ReadonlyMap<string, TargetSources>): ContextSource {
+    const others = [...(targets?.values() ?? [])].map((target) => target.source);
+    const isOne = others.every((other) => other.type === 'tree' && source.type === 'tree' && other.id === source.id);
+    if (source.type === 'tree' && isOne) this.#context = { type: 'tree', id: source.id };
+    if (source.type !== 'git' || targets) return source;
     const { commit, subdir, checkOut } = source;
     this.#context = { type: 'git', commit, ...(subdir !== undefined && { subdir }) };
     if (!checkOut) return source;
@@ -150,6 +160,7 @@ export class AttemptRecorder implements RunObserver, CacheObserver {
 
   steps(steps: readonly ReportedStep[], leftOut: number): void {
     this.#steps = steps;
+    this.#on.ran(steps);
     this.#leftOut = leftOut;
   }
 
@@ -184,16 +195,25 @@ export class AttemptRecorder implements RunObserver, CacheObserver {
     const { buildId, attempt, host } = this.#ref;
     const context = this.#context;
     const listing = this.#listing;
+    // Of several Dockerfiles, steps are compared by their names.
+    const read = this.#spec.bake ? {} : { dockerfile: this.#dockerfile, ignoreFile: this.#ignoreFile };
     return makeTrace(
       {
-        ...{ build: buildId, attempt, host, domain: this.#domain, repo: cacheKey(this.#record), spec: this.#spec },
+        ...{
+          build: buildId,
+          attempt,
+          host,
+          domain: this.#domain,
+          repo: cacheKey(this.#record),
+          spec: withAllArgs(this.#spec),
+        },
         end: this.#outcome?.end ?? 'failed',
         startedAt: this.#startedAt,
         endedAt: this.#endedAt,
         secrets: this.#secrets,
         context: context?.type === 'git' && listing ? { ...context, entries: commitEntries(listing) } : context,
-        dockerfile: this.#dockerfile,
-        ignoreFile: this.#ignoreFile,
+        dockerfile: read.dockerfile,
+        ignoreFile: read.ignoreFile,
         steps: this.#steps,
         stepsLeftOut: this.#leftOut,
         mountsBefore: this.#before,
@@ -209,6 +229,18 @@ export class AttemptRecorder implements RunObserver, CacheObserver {
     clearTimeout(this.#timer);
     this.#on.done();
   }
+}
+
+/** Returns the build with the arguments of all its targets. One that has another value in an earlier target has its target's name before its own. */
+function withAllArgs(spec: BuildSpec): BuildSpec {
+  const buildArgs: Record<string, string> = {};
+  for (const { name: target, spec: own } of targetSpecs(spec)) {
+    for (const [name, value] of Object.entries(own.buildArgs)) {
+      if ((buildArgs[name] ?? value) === value) buildArgs[name] = value;
+      else buildArgs[`${target}.${name}`] = value;
+    }
+  }
+  return { ...spec, buildArgs };
 }
 
 /** Packs a record, without parts that make it too large. */

@@ -54,6 +54,10 @@ export const buildView = z
       description:
         '`untrusted`: submitted with an untrusted credential, or from a fork. Runs on builders for untrusted builds, and shares caches only with its team’s untrusted builds of the repo, whatever its `cacheScope`. It gets no secrets, can’t load images, and pushes only what a rule of the server allows.',
     }),
+    traceId: z
+      .string()
+      .optional()
+      .meta({ description: 'The trace that the build is part of, if it is traced: 32 hexadecimal digits.' }),
     createdBy: z
       .strictObject({ kind: z.enum(CREATOR_KINDS), id: z.string(), name: z.string() })
       .optional()

@@ -31,6 +31,12 @@ const IDEMPOTENCY: Readonly<Record<string, HeaderDoc>> = {
       '1 to 255 visible ASCII characters of your choice. If the same request is sent again with the same key, the response contains the build of the first request.',
   },
 };
+const TRACEPARENT: Readonly<Record<string, HeaderDoc>> = {
+  traceparent: {
+    description:
+      'The caller’s span (W3C Trace Context). If the server exports traces, the build becomes part of that trace, unless the caller does not record it.',
+  },
+};
 const ACCEPTED_HEADERS: Readonly<Record<string, HeaderDoc>> = {
   Location: { description: 'URL of the build.' },
   'Idempotency-Replayed': {
@@ -66,7 +72,7 @@ export const ROUTES = {
     summary: 'Submit a build',
     description:
       'Send JSON for a git source or a tree that was uploaded before (`POST /v1/trees`), or multipart/form-data with the context as a tar in the same request. 202 means that the build is stored durably and will end exactly once. With `supersede` it also means that no older queued build with its `concurrencyKey` will be assigned to a host.',
-    headers: IDEMPOTENCY,
+    headers: { ...IDEMPOTENCY, ...TRACEPARENT },
     body: {
       'application/json': buildRequest,
       'multipart/form-data': {

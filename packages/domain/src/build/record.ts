@@ -1,6 +1,7 @@
 import type { Principal, PrincipalKind, Trust } from '../access/principal.ts';
 import type { Granted } from '../access/untrusted.ts';
 import type { CacheMode } from '../caches/cache-mode.ts';
+import type { BuildTrace } from '../trace/trace-context.ts';
 import type { Failure } from './failure.ts';
 import type { BuildState, TerminalState } from './state.ts';
 
@@ -124,6 +125,8 @@ export interface BuildRecord {
   /** The commit to which the source was pinned; every later attempt builds the same one. */
   readonly commit?: string;
   readonly retryOf?: string;
+  /** The trace that it is part of. Absent: it isn't traced. */
+  readonly trace?: BuildTrace;
   /** Id of the pull request whose webhook it is from, or the build that it retries. It is canceled when that is closed. */
   readonly pullRequest?: string;
   /** The connection to a forge, and the repository there, whose credentials its source is cloned with. */

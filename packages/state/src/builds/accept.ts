@@ -1,5 +1,5 @@
 import { canonicalJson, withoutDirectoryTimes } from '@kiln/contracts';
-import { type BuildRecord, isCommit, type Trust } from '@kiln/domain';
+import { type BuildRecord, isCommit, type Trust, traceIdOf } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import { SUBJECT_KEPT_MS } from '../hooks/subject-store.ts';
 import { keyDigest } from '../redis/key-schema.ts';
@@ -118,6 +118,7 @@ function newRecord(
     maxStoredBytes,
     queueTimeoutMs: defaultQueueTimeoutMs,
     runPlatforms,
+    trace,
   }: NewBuild,
   id: string,
   now: number,
@@ -149,6 +150,7 @@ function newRecord(
     ...(retryOf !== undefined && { retryOf }),
     ...(pullRequest !== undefined && { pullRequest }),
     ...(clonesWith && { clonesWith }),
+    ...(trace && { trace: { id: traceIdOf(id), ...trace } }),
     ...(run !== '' && { sharedRun: run }),
   };
 }

@@ -1,4 +1,5 @@
 import { parse } from 'yaml';
+import { fieldsOf } from './yaml-fields.ts';
 
 /** What evaluating a file needs besides its text. */
 export interface ComposeFacts {
@@ -44,8 +45,4 @@ function parsed(content: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-export function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }

@@ -40,18 +40,25 @@ interface Baked {
   readonly model: ProgressModel;
 }
 
+export interface BakeInvocation extends LocalInvocation<typeof BAKE_FLAGS> {
+  /** Changes what buildx made of the files. */
+  adapt?(definition: BakeDefinition): BakeDefinition;
+}
+
 /** Builds the targets of bake files. Returns the exit code. @throws UsageError, and the errors of the client */
-export async function runBake({ flags, operands, io }: LocalInvocation<typeof BAKE_FLAGS>): Promise<number> {
+export async function runBake({ flags, operands, io, adapt }: BakeInvocation): Promise<number> {
   if (flags.builder !== undefined) io.err.line('kiln: --builder is ignored: Kiln chooses the host and its builder');
   const printed =
     (await evaluateBake([...definitionArgs(flags), ...operands], io)) ?? (await evaluatedThere(flags, operands, io));
+  const made = JSON.parse(printed) as BakeDefinition;
+  const definition = adapt?.(made) ?? made;
   if (flags.print) {
-    io.out.write(printed);
+    io.out.write(adapt ? `${JSON.stringify(definition, null, 2)}\n` : printed);
     return EXIT.ok;
   }
   await checkDestinations({ 'metadata-file': flags['metadata-file'], iidfile: undefined, plan: {}, ...io });
   const mode = readMode({ progress: flags.progress, quiet: false, json: false }, io);
-  const prepared = await prepareAll(bakeTargets(JSON.parse(printed) as BakeDefinition), flags, io);
+  const prepared = await prepareAll(bakeTargets(definition), flags, io);
   const client = connect(await findServer(flags, io.env));
   const view = await chooseView(mode, io);
   using interruption = new Interruption(io, () => view.close());

@@ -1,8 +1,7 @@
-import { bytes, safeText, type WhySlowView } from '@kiln/contracts';
+import { bytes, causeLines, causeWord, safeText, stepLabel, type WhySlowView } from '@kiln/contracts';
 import { age, duration } from '../../io/ages.ts';
 import type { Io } from '../../io/output.ts';
 import { renderTable } from '../../io/table.ts';
-import { causeLines, causeWord, stepLabel } from './miss-cause-text.ts';
 
 type Steps = NonNullable<WhySlowView['steps']>;
 type Step = Steps['list'][number];

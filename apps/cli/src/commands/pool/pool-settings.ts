@@ -1,5 +1,5 @@
 import { accessConfig, accessEnv, storageConfig, storageEnv } from '@kiln/api';
-import { metricsEnv } from '@kiln/metrics';
+import { metricsEnv, tracesEnv } from '@kiln/metrics';
 import { InvalidEnvironment, readEnv } from '@kiln/runtime';
 import { schedulingConfig, schedulingEnv } from '@kiln/scheduler';
 import {
@@ -35,6 +35,7 @@ export const upEnv = {
   ...storageEnv,
   ...schedulingEnv,
   ...metricsEnv,
+  ...tracesEnv,
 };
 
 const schema = z.object(upEnv).superRefine((env, ctx) => {
@@ -83,5 +84,6 @@ function settingsOf(env: z.output<typeof schema>) {
     storage: storageConfig(env),
     scheduling: schedulingConfig(env),
     metricsListen: env.KILN_METRICS_LISTEN,
+    traces: env,
   };
 }

@@ -6,7 +6,7 @@ import { FsBlobStore, openUsed, storedTrees } from '@kiln/blobs';
 import { closeStarting, HostBuilders } from '@kiln/buildkit';
 import { KilnClient } from '@kiln/client';
 import { artifactKey, contextKey, traceKey } from '@kiln/contracts';
-import { countedState, startMetrics } from '@kiln/metrics';
+import { countedState, startMetrics, startTraces } from '@kiln/metrics';
 import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
 import { startScheduler } from '@kiln/scheduler';
 import { Leadership, MeteredBlobs, openState, storeArtifact } from '@kiln/state';
@@ -61,14 +61,15 @@ async function compose(
   const redis = await startPrivateRedis(data.redis, log, { listen });
   shutdown.add('redis', () => redis[Symbol.asyncDispose]());
   const metrics = await opening;
+  const traces = await startTraces(['api', 'scheduler', 'worker'], settings.traces, { log, shutdown });
   const state = await openState({
     redisUrl: redis.url,
     namespace: NAMESPACE,
     secretKey: data.secretKeys,
-    ...countedState(metrics, log),
+    ...countedState(metrics, log, traces),
   });
   shutdown.add('state', () => state[Symbol.asyncDispose]());
-  const counted = metrics ? { metrics } : {};
+  const counted = { ...(metrics && { metrics }), ...(traces && { traces }) };
 
   // Taken before the builders stop what an older process left running.
   const epoch = await state.hosts.nextEpoch();
@@ -97,6 +98,7 @@ async function compose(
       ...API_DEFAULTS,
       ...access,
       ...settings.storage,
+      isTracing: traces !== undefined,
       host: options.host,
       port: options.port,
       tokens: [data.token],

@@ -1,4 +1,6 @@
-import { bytes, type CauseView, safeText, type WhySlowView } from '@kiln/contracts';
+import type { CauseView, WhySlowView } from '../http/why-slow.ts';
+import { bytes } from '../log/plain.ts';
+import { safeText } from '../log/safe-text.ts';
 
 type Step = NonNullable<WhySlowView['steps']>['list'][number];
 type Difference = NonNullable<Extract<CauseView, { type: 'first_on_host' }>['also']>;
