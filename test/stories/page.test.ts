@@ -104,6 +104,7 @@ describe('the list of builds', () => {
     await held.release();
     await row.getByText('succeeded').waitFor(WAIT);
     const failing = await pool().submit(fast('echo before; exit 3'), { name: 'watched-failing' });
+    expect(await pool().end(failing.id, 120_000)).toMatchObject({ state: 'failed' });
     await rowOf(page, 'watched-failing')
       .getByText(/exit code/)
       .waitFor(WAIT);
@@ -120,6 +121,27 @@ describe('the list of builds', () => {
     await page.getByRole('link', { name: 'watched-failing' }).click();
     await page.getByRole('heading', { name: 'watched-failing' }).waitFor(WAIT);
     expect(new URL(page.url()).pathname).toBe(`/builds/${failing.id}`);
+  });
+
+  test('is used by keyboard, and what it shows can be canceled at once', async () => {
+    const held = await pool().hang(undefined, { name: 'canceled-with-others' });
+    await using visited = await loggedIn();
+    const { page } = visited;
+    await rowOf(page, 'canceled-with-others').waitFor(WAIT);
+    await page.keyboard.press('?');
+    await page.getByRole('dialog').getByText('Show these keys').waitFor(WAIT);
+    await expectWhole(visited);
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('/');
+    await page.keyboard.type('with-others');
+    await page.getByRole('button', { name: 'Cancel 1 build …' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Cancel 1 build' }).click();
+    await rowOf(page, 'canceled-with-others').getByText('canceled').first().waitFor(WAIT);
+    await held.stopped();
+    await page.getByRole('searchbox').press('Escape');
+    await page.getByRole('link', { name: 'canceled-with-others' }).focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'canceled-with-others' }).waitFor(WAIT);
   });
 
   test('says that the connection is lost, and goes on by itself when it is back', async () => {
@@ -202,6 +224,53 @@ describe('a build', () => {
   test('that is not there, or of another team, is said to be missing', async () => {
     await using visited = await loggedIn('/builds/00000000000000000000000000');
     await visited.page.getByText('Not found').waitFor(WAIT);
+    await expectWhole(visited);
+  });
+});
+
+describe('the pool', () => {
+  test('shows its hosts, the queue and what is warm, and cordons, changes and uncordons a host after asking', async () => {
+    const { client } = pool();
+    const [host] = await client.hosts();
+    const name = host?.name ?? '';
+    await using visited = await loggedIn('/pool');
+    const { page } = visited;
+    const link = page.getByRole('rowheader').getByRole('link', { name, exact: true });
+    await page.getByRole('cell', { name: 'ready' }).waitFor(WAIT);
+    await page.getByText('No build waits.').waitFor(WAIT);
+    await expectWhole(visited);
+
+    await link.click();
+    await page.getByRole('button', { name: 'Cordon' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('gets no new builds').waitFor(WAIT);
+    await expectWhole(visited);
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ ...WAIT, state: 'detached' });
+    expect(await client.hosts()).toMatchObject([{ state: 'ready' }]);
+
+    await page.getByRole('button', { name: 'Cordon' }).click();
+    await dialog.getByRole('button', { name: 'Cordon' }).click();
+    await page.getByRole('heading', { name: 'cordoned' }).waitFor(WAIT);
+    const waiting = await pool().submit(fast('true'), { name: 'waits-for-host' });
+    await page.getByRole('link', { name: 'Pool', exact: true }).first().click();
+    await page.getByText('0 of 1 host take builds').waitFor(WAIT);
+    await page.getByRole('link', { name: 'waits-for-host' }).waitFor(WAIT);
+
+    await link.click();
+    await page.getByRole('button', { name: 'Change' }).click();
+    await dialog.getByRole('textbox', { name: 'Labels' }).fill('disk=nvme');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('disk=nvme').waitFor(WAIT);
+    await page.getByRole('button', { name: 'Change' }).click();
+    await dialog.getByRole('textbox', { name: 'Labels' }).fill('not a label');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.getByRole('alert').getByText('Refused').waitFor(WAIT);
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByRole('button', { name: 'Uncordon' }).click();
+    await dialog.getByRole('button', { name: 'Uncordon' }).click();
+    await page.getByRole('heading', { name: 'ready' }).waitFor(WAIT);
+    expect(await pool().client.waitForEnd(waiting.id)).toMatchObject({ state: 'succeeded' });
     await expectWhole(visited);
   });
 });

@@ -2,6 +2,7 @@ import { Link, Outlet } from '@tanstack/react-router';
 import logo from '../ui/kiln.svg';
 import { BASE } from './base.ts';
 import { useIsDisconnected } from './connection.ts';
+import { Shortcuts } from './shortcuts.tsx';
 import { UserMenu } from './user-menu.tsx';
 
 /** What all pages have around them: the way to other pages, who is logged in, and whether the connection holds. */
@@ -12,6 +13,7 @@ export function Shell() {
       <button type="button" className="skip" onClick={skip}>
         Skip to the content
       </button>
+      <Shortcuts />
       <header className="top">
         <Link to="/" className="brand" aria-label="Kiln: builds">
           <img src={logo} alt="" width="24" height="24" />
@@ -21,6 +23,7 @@ export function Shell() {
           <Link to="/" activeOptions={{ exact: true, includeSearch: false }}>
             Builds
           </Link>
+          <Link to="/pool">Pool</Link>
           <a href={`${BASE}docs`}>API</a>
         </nav>
         <UserMenu />

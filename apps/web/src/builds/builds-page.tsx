@@ -1,9 +1,10 @@
 import type { BuildFilter } from '@kiln/contracts';
 import { getRouteApi } from '@tanstack/react-router';
-import { useCallback, useMemo } from 'react';
+import { useCallback, useEffect, useMemo } from 'react';
 import { Failure } from '../ui/failure.tsx';
 import { Message } from '../ui/message.tsx';
 import { BuildTable } from './build-table.tsx';
+import { CancelAll } from './cancel-all.tsx';
 import { isFiltered } from './filter.ts';
 import { FilterBar } from './filter-bar.tsx';
 import { useBuilds } from './use-builds.ts';
@@ -21,6 +22,11 @@ export function BuildsPage() {
   const onEnd = useCallback(() => {
     if (hasNextPage && !isFetching) void fetchNextPage();
   }, [hasNextPage, isFetching, fetchNextPage]);
+  // A page of a search may have none, although there are more.
+  const isSearching = data !== undefined && builds.length === 0 && hasNextPage;
+  useEffect(() => {
+    if (isSearching) onEnd();
+  }, [isSearching, onEnd]);
   const isEmpty = data !== undefined && builds.length === 0 && !hasNextPage;
   return (
     <main className="page wide">
@@ -45,15 +51,13 @@ export function BuildsPage() {
         ))}
       {data && !isEmpty && <BuildTable builds={builds} onEnd={onEnd} isBusy={isFetching} />}
       {data && !isEmpty && (
-        <p className="count" role="status">
-          {builds.length === 1 ? '1 build' : `${builds.length} builds`}
-          {hasNextPage && (isFetching ? ', looking further …' : ', more below')}
-          {hasNextPage && !isFetching && builds.length === 0 && (
-            <button type="button" className="button quiet" onClick={onEnd}>
-              Look further
-            </button>
-          )}
-        </p>
+        <div className="list-foot">
+          <p className="count" role="status">
+            {builds.length === 1 ? '1 build' : `${builds.length} builds`}
+            {hasNextPage && (isFetching ? ', looking further …' : ', more below')}
+          </p>
+          {isFiltered(filter) && <CancelAll builds={builds} />}
+        </div>
       )}
     </main>
   );

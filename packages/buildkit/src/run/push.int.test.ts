@@ -41,6 +41,7 @@ test('gives RUN steps the hosts and limits of the request, and the image its ann
   const run = 'cat /etc/hosts; df -k /dev/shm | tail -1; echo limits $(ulimit -n) $(ulimit -Hn)';
   const build = begin(shared.builder, {
     dockerfile: `${FROM} AS build\nRUN ${run}; echo options > /f\nFROM scratch\nCOPY --from=build /f /f`,
+    network: true,
     spec: {
       ...{ output: { type: 'push' }, tags: [tag], annotations: ['org.example.k=v w'], noCacheFilter: ['build'] },
       extraHosts: [

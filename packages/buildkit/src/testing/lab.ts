@@ -112,6 +112,8 @@ export interface TestBuild {
   readonly dockerfile?: string;
   readonly files?: Readonly<Record<string, string | Buffer>>;
   readonly spec?: object;
+  /** Whether its RUN steps have a network, which takes the engine 0.1 s of CPU time for each. Default: false. */
+  readonly network?: boolean;
   readonly secrets?: Readonly<Record<string, string>>;
   readonly registryLogins?: RunRequest['registryLogins'];
   readonly source?: RunRequest['source'];
@@ -148,6 +150,7 @@ export function begin(builder: Builder, build: TestBuild): RunningBuild {
   const spec = buildSpec.parse({
     source: { type: 'upload', name: 'lab' },
     secrets: Object.keys(build.secrets ?? {}),
+    ...(build.network !== true && { networkMode: 'none' }),
     ...build.spec,
   });
   const outcome = builder.run(
