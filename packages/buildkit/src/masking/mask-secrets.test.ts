@@ -1,3 +1,4 @@
+import { cpuMs, seededBytes } from '@kiln/runtime/testing';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { bytesNeedles, maskText, SecretMasker, secretNeedles } from './mask-secrets.ts';
@@ -163,6 +164,26 @@ test('holds back no more than a secret’s length, even of a text that repeats i
   let shown = '';
   for (let i = 0; i < 1000; i++) shown += masker.push('aaaaa');
   expect(shown + masker.end()).toBe('***');
+});
+
+test.each([
+  ['wholly', 0],
+  ['after some lines', 1_000],
+])('masks a large secret that repeats itself %s, in time that does not grow with its square', async (_, from) => {
+  const secret = Buffer.concat([
+    seededBytes(from, 'large'),
+    Buffer.alloc(200 * 1024, Buffer.from('01fffe80c3280a', 'hex')),
+  ]);
+  const text = secret.toString('base64').replace(/.{76}/g, '$&\n');
+  const masker = new SecretMasker(bytesNeedles([secret]));
+  let shown = '';
+  const spent = await cpuMs(() => {
+    for (let at = 0; at < text.length; at += 500) shown += masker.push(text.slice(at, at + 500));
+    shown += masker.end();
+  });
+  expect(shown).toMatch(/^\*\*\*[=\n]{0,3}$/);
+  // It takes about 200; trying each place took minutes.
+  expect(spent).toBeLessThan(10_000);
 });
 
 test('masks a text the same way however it is split, and leaves no secret in it', () => {

@@ -1,4 +1,5 @@
 import { isMasked, MIN_MASKED_CHARS } from '@kiln/domain';
+import { Needle } from './needle.ts';
 import { WrappedNeedles } from './wrapped-needles.ts';
 
 /** Single lines of a longer secret, such as a key file, are masked from this length. */
@@ -104,84 +105,101 @@ function base64Forms(bytes: Buffer): string[] {
   ]);
 }
 
+/** The range of a secret, as offsets in the stream. */
+type Range = readonly [from: number, to: number];
+
 /**
  * Replaces secrets in a stream of text by `***`, also if a secret is split over several pushes: text that may be the beginning of one is
- * held back until the next push, or the end. Line breaks within base64 are ignored.
+ * held back until the next push, or the end. Line breaks within base64 are ignored. Takes time linear in the text, so that no build can keep its worker busy.
  */
 export class SecretMasker {
-  readonly #needles: readonly string[];
+  readonly #needles: readonly Needle[];
   readonly #wrapped: WrappedNeedles;
   /** Text that hasn't been returned yet: a proper prefix of some secret. */
   #held = '';
-  /** Length of the part at the start of `#held` whose mask has already been returned. */
-  #masked = 0;
+  /** Length of the stream so far. */
+  #length = 0;
+  /** Secrets in `#held`, in order, without those that touch or overlap. */
+  #found: Range[] = [];
+  /** Up to which offset the mask has already been returned. */
+  #maskedTo = 0;
 
   /** @param needles from `secretNeedles` */
   constructor(needles: readonly string[]) {
-    this.#needles = needles;
+    this.#needles = needles.map((needle) => new Needle(needle));
     this.#wrapped = new WrappedNeedles(needles);
   }
 
   push(text: string): string {
     if (this.#needles.length === 0) return text;
-    return this.#advance(this.#held + text, false);
+    const start = this.#start;
+    this.#find(text);
+    this.#held += text;
+    this.#length += text.length;
+    const matched = this.#needles.reduce((most, needle) => Math.max(most, needle.matched), 0);
+    return this.#advance(Math.max(start, Math.min(this.#length - matched, this.#wrapped.holdFrom)));
   }
 
   end(): string {
-    return this.#advance(this.#held, true);
+    for (const needle of this.#needles) needle.reset();
+    this.#wrapped.reset();
+    const rest = this.#advance(this.#length);
+    this.#length = 0;
+    this.#maskedTo = 0;
+    return rest;
   }
 
-  #advance(text: string, last: boolean): string {
-    const secrets = this.#find(text);
-    const upTo = last ? text.length : Math.min(this.#holdFrom(text), this.#wrapped.holdFrom(text));
+  /** Offset of what is held. */
+  get #start(): number {
+    return this.#length - this.#held.length;
+  }
+
+  /** Returns what is held up to an offset, masked. */
+  #advance(upTo: number): string {
+    const start = this.#start;
+    const isBegun = this.#maskedTo > start;
+    let at = Math.max(start, this.#maskedTo);
     let shown = '';
-    let at = this.#masked;
-    let masked = 0;
-    for (const [from, to] of secrets) {
-      // A secret that begins in the held part is masked later, unless its mask has already been returned.
-      if (from >= upTo && from >= this.#masked) break;
-      if (from >= this.#masked) shown += text.slice(at, from) + MASK;
+    let passed = 0;
+    for (const [from, to] of this.#found) {
+      // The mask of the first one may already have been returned.
+      const isReturned = isBegun && passed === 0;
+      // What begins later is masked later.
+      if (from >= upTo && !isReturned) break;
+      if (!isReturned) shown += this.#held.slice(at - start, from - start) + MASK;
       at = Math.max(at, to);
-      masked = Math.max(0, to - upTo);
+      passed += 1;
     }
-    shown += text.slice(at, Math.max(at, upTo));
-    this.#held = text.slice(upTo);
-    this.#masked = masked;
+    if (at < upTo) shown += this.#held.slice(at - start, upTo - start);
+    this.#held = this.#held.slice(upTo - start);
+    this.#maskedTo = at;
+    this.#found.splice(0, passed);
+    if (at > upTo) this.#found.unshift([upTo, at]);
     return shown;
   }
 
-  /** Finds the ranges of secrets in `text`, in order; merges those that touch or overlap. */
-  #find(text: string): [number, number][] {
-    const found: [number, number][] = this.#masked > 0 ? [[0, this.#masked]] : [];
+  /** Adds the secrets that end in the next part of the stream. */
+  #find(text: string): void {
+    const start = this.#start;
+    const found: Range[] = [];
+    // The first characters of one may have been returned at the end of a line.
+    const add = (from: number, to: number) => found.push([Math.max(start, from), to]);
     for (const needle of this.#needles) {
-      for (let at = text.indexOf(needle); at !== -1; at = text.indexOf(needle, at + 1)) {
-        found.push([at, at + needle.length]);
-      }
+      needle.feed(text, (end) => add(this.#length + end - needle.length, this.#length + end));
     }
-    found.push(...this.#wrapped.find(text));
-    found.sort((a, b) => a[0] - b[0]);
-    const merged: [number, number][] = [];
-    for (const [from, to] of found) {
-      const before = merged.at(-1);
-      if (before && from <= before[1]) before[1] = Math.max(before[1], to);
-      else merged.push([from, to]);
-    }
-    return merged;
+    this.#wrapped.feed(text, add);
+    if (found.length > 0) this.#found = merged([...this.#found, ...found]);
   }
+}
 
-  /** Returns the first position from which the rest of `text` is a proper prefix of a secret. */
-  #holdFrom(text: string): number {
-    let hold = text.length;
-    for (const needle of this.#needles) {
-      const first = needle.charAt(0);
-      let at = text.indexOf(first, Math.max(0, text.length - needle.length + 1));
-      while (at !== -1 && at < hold) {
-        if (needle.startsWith(text.slice(at))) hold = at;
-        at = text.indexOf(first, at + 1);
-      }
-    }
-    return hold;
+function merged(ranges: readonly Range[]): Range[] {
+  const result: [number, number][] = [];
+  for (const [from, to] of ranges.toSorted((a, b) => a[0] - b[0])) {
+    const before = result.at(-1);
+    if (before && from <= before[1]) before[1] = Math.max(before[1], to);
+    else result.push([from, to]);
   }
+  return result;
 }
 
 /** Masks the secrets in a complete text. */
