@@ -118,6 +118,7 @@ export interface TestBuild {
   readonly registryLogins?: RunRequest['registryLogins'];
   readonly source?: RunRequest['source'];
   readonly contexts?: RunRequest['contexts'];
+  readonly targets?: RunRequest['targets'];
   readonly repo?: string;
   readonly isWarm?: boolean;
   readonly artifact?: RunRequest['artifact'];
@@ -164,6 +165,7 @@ export function begin(builder: Builder, build: TestBuild): RunningBuild {
       ...(build.isWarm !== undefined && { isWarm: build.isWarm }),
       source: build.source ?? { type: 'tar', open: async () => Readable.from([context]) },
       ...(build.contexts && { contexts: build.contexts }),
+      ...(build.targets && { targets: build.targets }),
       secrets: new Map(Object.entries(build.secrets ?? {})),
       ...(build.registryLogins && { registryLogins: build.registryLogins }),
       ...(build.artifact && { artifact: build.artifact }),
