@@ -230,3 +230,50 @@ describe('a build', () => {
     await expectWhole(visited);
   });
 });
+
+describe('the pool', () => {
+  test('shows its hosts, the queue and what is warm, and cordons, changes and uncordons a host after asking', async () => {
+    const { client } = pool();
+    const [host] = await client.hosts();
+    const name = host?.name ?? '';
+    await using visited = await loggedIn('/pool');
+    const { page } = visited;
+    const link = page.getByRole('rowheader').getByRole('link', { name, exact: true });
+    await page.getByRole('cell', { name: 'ready' }).waitFor(WAIT);
+    await page.getByText('No build waits.').waitFor(WAIT);
+    await expectWhole(visited);
+
+    await link.click();
+    await page.getByRole('button', { name: 'Cordon' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('gets no new builds').waitFor(WAIT);
+    await expectWhole(visited);
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ ...WAIT, state: 'detached' });
+    expect(await client.hosts()).toMatchObject([{ state: 'ready' }]);
+
+    await page.getByRole('button', { name: 'Cordon' }).click();
+    await dialog.getByRole('button', { name: 'Cordon' }).click();
+    await page.getByRole('heading', { name: 'cordoned' }).waitFor(WAIT);
+    const waiting = await pool().submit(fast('true'), { name: 'waits-for-host' });
+    await page.getByRole('link', { name: 'Pool', exact: true }).first().click();
+    await page.getByText('0 of 1 host take builds').waitFor(WAIT);
+    await page.getByRole('link', { name: 'waits-for-host' }).waitFor(WAIT);
+
+    await link.click();
+    await page.getByRole('button', { name: 'Change' }).click();
+    await dialog.getByRole('textbox', { name: 'Labels' }).fill('disk=nvme');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('disk=nvme').waitFor(WAIT);
+    await page.getByRole('button', { name: 'Change' }).click();
+    await dialog.getByRole('textbox', { name: 'Labels' }).fill('not a label');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.getByRole('alert').getByText('Refused').waitFor(WAIT);
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByRole('button', { name: 'Uncordon' }).click();
+    await dialog.getByRole('button', { name: 'Uncordon' }).click();
+    await page.getByRole('heading', { name: 'ready' }).waitFor(WAIT);
+    expect(await pool().client.waitForEnd(waiting.id)).toMatchObject({ state: 'succeeded' });
+    await expectWhole(visited);
+  });
+});

@@ -2,6 +2,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { loadCatalog } from './commands/catalog.ts';
+import type { CommandGroup } from './framework/command-group.ts';
 import { noteLocalPool } from './server/local-pools.ts';
 import { FakeApi } from './testing/fake-api.ts';
 import { run, runIn } from './testing/run.ts';
@@ -88,6 +90,23 @@ describe('kiln', () => {
     expect((await run('ps --jsno')).err).toBe(
       'kiln: unknown flag: --jsno; did you mean --json?\nSee `kiln ps --help`.\n',
     );
+  });
+});
+
+describe('the help of every command', () => {
+  it('has examples that begin with the command', async () => {
+    for (const { commands } of await loadCatalog()) {
+      for (const [name, command] of Object.entries(commands)) {
+        const subs = 'commands' in command ? Object.entries((command as CommandGroup).commands) : [];
+        const all =
+          subs.length > 0 ? subs.map(([sub, one]) => [`${name} ${sub}`, one] as const) : [[name, command] as const];
+        for (const [words, { help }] of all) {
+          const examples = help.sections.find(({ title }) => title === 'Examples');
+          const text = examples && 'lines' in examples ? examples.lines.join('\n') : '';
+          expect(text, `kiln ${words} --help`).toContain(`kiln ${words}`);
+        }
+      }
+    }
   });
 });
 

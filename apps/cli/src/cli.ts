@@ -49,6 +49,8 @@ async function run(argv: readonly string[], io: Io): Promise<number> {
     return name === undefined ? EXIT.usage : EXIT.ok;
   }
   if (name === 'help') return helpCommand.run(args, io);
+  // What the scripts of kiln completion call.
+  if (name === '__complete') return (await import('./commands/completion/complete.ts')).complete(args, io);
   const listed = name === '--version' ? COMMANDS.version : Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (listed) return (await listed.load()).run(args, io);
   const meant = nearest(name, Object.keys(COMMANDS));

@@ -3,6 +3,7 @@ import './styles/parts.css';
 import './styles/builds.css';
 import './styles/build.css';
 import './styles/log.css';
+import './styles/pool.css';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';

@@ -21,6 +21,7 @@ export const CATALOG: readonly CommandSection[] = [
       build: { summary: SUMMARIES.build, load: async () => (await import('./build/build.ts')).buildCommand },
       bake: { summary: SUMMARIES.bake, load: async () => (await import('./bake/bake.ts')).bakeCommand },
       compose: { summary: SUMMARIES.compose, load: async () => (await import('./bake/compose.ts')).composeCommand },
+      ci: { summary: SUMMARIES.ci, load: async () => (await import('./ci/ci.ts')).ciCommand },
       builds: { summary: SUMMARIES.builds, load: async () => (await import('./build/builds-group.ts')).buildsCommand },
       ps: { summary: SUMMARIES.ps, load: async () => (await import('./build/ps.ts')).psCommand },
       logs: { summary: SUMMARIES.logs, load: async () => (await import('./build/logs.ts')).logsCommand },
@@ -101,6 +102,10 @@ export const CATALOG: readonly CommandSection[] = [
   {
     title: 'This command',
     commands: {
+      completion: {
+        summary: SUMMARIES.completion,
+        load: async () => (await import('./completion/completion.ts')).completionCommand,
+      },
       version: { summary: SUMMARIES.version, load: async () => (await import('./version.ts')).versionCommand },
     },
   },

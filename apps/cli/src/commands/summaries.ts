@@ -2,6 +2,7 @@
 export const SUMMARIES = {
   build: 'Build an image on the pool, with the flags of docker buildx build',
   bake: 'Build the targets of bake files, with the flags of docker buildx bake',
+  ci: 'Build in a CI job: groups in its log, outputs, annotations, a summary',
   compose: 'Build the images of a Compose file',
   builds: 'Manage builds: list, show',
   ps: 'List builds',

@@ -1,6 +1,7 @@
 import { FlagError, UsageError } from '../io/errors.ts';
 import { EXIT } from '../io/exit-codes.ts';
 import type { Io } from '../io/output.ts';
+import { EXAMPLES } from './examples.ts';
 import { type FlagTable, type FlagValues, parseFlags } from './flags.ts';
 import { type FlagSection, flagSection, type HelpPage, type HelpSection, renderHelp } from './help.ts';
 
@@ -13,6 +14,8 @@ export interface Command {
   /** One line for lists of commands: imperative, without a full stop. */
   readonly summary: string;
   readonly help: HelpPage;
+  /** Its flags. Absent: it has only subcommands. */
+  readonly flags?: FlagTable;
   /** Runs the command and returns the exit code. @throws UsageError, and whatever the command's work throws */
   readonly run: (args: readonly string[], io: Io) => Promise<number>;
 }
@@ -60,6 +63,7 @@ export function defineCommand<T extends FlagTable>(
   return {
     summary: spec.summary,
     help,
+    flags: { ...spec.flags, ...HELP_FLAG },
     run: async (args, io) => {
       try {
         const { flags, operands } = parseFlags(args, { ...spec.flags, ...HELP_FLAG });
@@ -78,7 +82,7 @@ export function defineCommand<T extends FlagTable>(
 }
 
 function helpOf<T extends FlagTable>(
-  { name, synopsis, summary, description, examples, notes = [], exitCodes }: CommandSpec<T>,
+  { name, synopsis, summary, description, examples = EXAMPLES[name], notes = [], exitCodes }: CommandSpec<T>,
   flags: readonly HelpSection[],
 ): HelpPage {
   return {

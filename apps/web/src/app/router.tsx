@@ -22,8 +22,20 @@ const build = createRoute({
   component: lazyRouteComponent(() => import('../build/build-page.tsx'), 'BuildPage'),
 });
 
+const pool = createRoute({
+  getParentRoute: () => root,
+  path: '/pool',
+  component: lazyRouteComponent(() => import('../pool/pool-page.tsx'), 'PoolPage'),
+});
+
+const host = createRoute({
+  getParentRoute: () => root,
+  path: '/pool/$host',
+  component: lazyRouteComponent(() => import('../pool/host-page.tsx'), 'HostPage'),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([builds, build]),
+  routeTree: root.addChildren([builds, build, pool, host]),
   basepath: BASE,
   defaultPreload: 'intent',
   scrollRestoration: false,

@@ -23,6 +23,7 @@ export function Shell() {
           <Link to="/" activeOptions={{ exact: true, includeSearch: false }}>
             Builds
           </Link>
+          <Link to="/pool">Pool</Link>
           <a href={`${BASE}docs`}>API</a>
         </nav>
         <UserMenu />

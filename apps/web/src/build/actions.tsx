@@ -1,16 +1,16 @@
 import { type BuildView, buildView } from '@kiln/contracts';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { call } from '../api/call.ts';
-import { sessionQuery } from '../session/session.ts';
+import { useMay } from '../session/use-may.ts';
 import { isActive, shortRepo } from '../ui/build-words.ts';
 import { Confirm } from '../ui/confirm.tsx';
 import { Failure } from '../ui/failure.tsx';
 
 /** What can be done with a build: cancel it while it has not ended, repeat it afterwards. */
 export function Actions({ build }: { readonly build: BuildView }) {
-  const { data: session } = useQuery(sessionQuery);
+  const may = useMay('builds:write');
   const client = useQueryClient();
   const navigate = useNavigate();
   const [isAsking, setIsAsking] = useState(false);
@@ -26,7 +26,6 @@ export function Actions({ build }: { readonly build: BuildView }) {
       }),
     onSuccess: ({ id }) => navigate({ to: '/builds/$id', params: { id } }),
   });
-  const may = session?.scopes.some((scope) => scope === 'builds:write' || scope === 'admin') ?? false;
   const isCanceling = build.cancelRequestedAt !== undefined || cancel.isPending;
   const error = cancel.error ?? retry.error;
   return (
@@ -63,8 +62,10 @@ export function Actions({ build }: { readonly build: BuildView }) {
       {isAsking && (
         <Confirm
           title={`Cancel this build of ${shortRepo(build.repo)}?`}
-          action="Cancel the build"
-          onConfirm={() => cancel.mutate()}
+          verb="Cancel the build"
+          isDangerous
+          keep="Keep"
+          act={async () => cancel.mutate()}
           onClose={() => setIsAsking(false)}
         >
           <p>What it has pushed so far stays pushed.</p>

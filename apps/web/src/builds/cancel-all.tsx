@@ -1,8 +1,8 @@
 import { type BuildView, buildView } from '@kiln/contracts';
-import { useMutation, useQuery } from '@tanstack/react-query';
+import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import { call } from '../api/call.ts';
-import { sessionQuery } from '../session/session.ts';
+import { useMay } from '../session/use-may.ts';
 import { isActive } from '../ui/build-words.ts';
 import { Confirm } from '../ui/confirm.tsx';
 
@@ -11,11 +11,10 @@ const AT_ONCE = 4;
 
 /** Cancels all builds of the list that have not ended, after a question. There if the list is filtered, and has any. */
 export function CancelAll({ builds }: { readonly builds: readonly BuildView[] }) {
-  const { data: session } = useQuery(sessionQuery);
+  const may = useMay('builds:write');
   const [asked, setAsked] = useState<readonly BuildView[]>();
   const active = builds.filter((build) => isActive(build) && build.cancelRequestedAt === undefined);
   const cancel = useMutation({ mutationFn: cancelEach });
-  const may = session?.scopes.some((scope) => scope === 'builds:write' || scope === 'admin') ?? false;
   const { failed = 0 } = cancel.data ?? {};
   if (!may || (active.length === 0 && failed === 0 && !cancel.isPending)) return null;
   return (
@@ -29,8 +28,10 @@ export function CancelAll({ builds }: { readonly builds: readonly BuildView[] })
       {asked && (
         <Confirm
           title={`Cancel ${counted(asked.length)}?`}
-          action={`Cancel ${counted(asked.length)}`}
-          onConfirm={() => cancel.mutate(asked)}
+          verb={`Cancel ${counted(asked.length)}`}
+          isDangerous
+          keep="Keep"
+          act={async () => cancel.mutate(asked)}
           onClose={() => setAsked(undefined)}
         >
           <p>These are the builds of the list that have not ended. What they have pushed so far stays pushed.</p>

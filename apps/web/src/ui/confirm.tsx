@@ -1,41 +1,60 @@
-import { type ReactNode, useEffect, useId, useRef } from 'react';
+import { type ReactNode, useEffect, useId, useRef, useState } from 'react';
+import { Failure } from './failure.tsx';
 
-/** Asks before something that can't be undone. The browser keeps the focus in it, and closes it by Escape. */
-export function Confirm({
-  title,
-  action,
-  children,
-  onConfirm,
-  onClose,
-}: {
+interface Props {
   readonly title: string;
-  readonly action: string;
-  readonly children?: ReactNode;
-  readonly onConfirm: () => void;
+  /** What will happen. */
+  readonly children: ReactNode;
+  /** The verb on the button: `Drain`. */
+  readonly verb: string;
+  readonly isDangerous?: boolean;
+  /** What is on the button that does nothing. */
+  readonly keep?: string;
+  readonly act: () => Promise<unknown>;
   readonly onClose: () => void;
-}) {
+}
+
+/** Asks before something is done, does it, and says why it failed. Closed by Escape, by Cancel, and when it is done. */
+export function Confirm({ title, children, verb, isDangerous = false, keep = 'Cancel', act, onClose }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => dialog.current?.showModal(), []);
+  const [error, setError] = useState<Error>();
+  const [isBusy, setIsBusy] = useState(false);
+  useEffect(() => {
+    dialog.current?.showModal();
+  }, []);
+  async function confirm() {
+    setIsBusy(true);
+    setError(undefined);
+    try {
+      await act();
+      onClose();
+    } catch (failure) {
+      setError(failure instanceof Error ? failure : new Error(String(failure)));
+      setIsBusy(false);
+    }
+  }
   return (
-    <dialog ref={dialog} className="confirm" aria-labelledby={id} onClose={onClose}>
-      <h2 id={id}>{title}</h2>
-      {children}
-      <div className="actions">
-        <button type="button" className="button" onClick={() => dialog.current?.close()}>
-          Keep
-        </button>
-        <button
-          type="button"
-          className="button danger"
-          onClick={() => {
-            onConfirm();
-            dialog.current?.close();
-          }}
-        >
-          {action}
-        </button>
-      </div>
+    <dialog ref={dialog} className="dialog" aria-labelledby={id} onClose={onClose}>
+      <form
+        method="dialog"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void confirm();
+        }}
+      >
+        <h2 id={id}>{title}</h2>
+        {children}
+        {error && <Failure error={error} />}
+        <div className="actions end">
+          <button type="button" className="button" onClick={onClose}>
+            {keep}
+          </button>
+          <button type="submit" className={isDangerous ? 'button danger' : 'button primary'} disabled={isBusy}>
+            {isBusy ? 'Working …' : verb}
+          </button>
+        </div>
+      </form>
     </dialog>
   );
 }

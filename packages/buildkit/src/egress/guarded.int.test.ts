@@ -45,7 +45,7 @@ async function byRun(builder: Builder, ...addresses: string[]): Promise<string[]
   const get = `exec 3<>/dev/tcp/$a/80 && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3`;
   const each = `for a in ${addresses.join(' ')}; do echo "== $a"; ( ${get} ) 2>&1 || true; done`;
   const dockerfile = `${BASE}\nSHELL ["/bin/bash", "-c"]\nRUN ${each} # ${Math.random()}`;
-  const build = begin(builder, { dockerfile, files: { 'root.tar': root } });
+  const build = begin(builder, { dockerfile, files: { 'root.tar': root }, network: true });
   expect(await build.outcome).toMatchObject({ end: 'succeeded' });
   const parts = build.output().split(/^== .*$/m);
   return parts

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { GitServer } from '@kiln/git/testing';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { BuilderSettings } from '../index.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestAuthority } from '../testing/certificates.ts';
 import { begin, lab } from '../testing/lab.ts';
 import { OwnAddress } from '../testing/own-address.ts';
@@ -52,67 +51,66 @@ async function push(image: string): Promise<void> {
 
 const from = (image: string) => ({ dockerfile: `FROM ${image}\nRUN echo ${MESSAGE} # ${randomUUID()}` });
 
-describe('registry mirrors', () => {
-  test('are asked in order, and the next one if the first is down', async () => {
-    await using mirror = await startPrivateRegistry({
-      listenAt: place.address,
-      isOpen: true,
-      mirrorOf: `http://${upstream.host}`,
-    });
-    const down = `${place.address}:9`;
-    const settings = {
-      registries: {
-        'docker.io': { mirrors: [down, mirror.host] },
-        [down]: { plainHttp: true },
-        [mirror.host]: { plainHttp: true },
-      },
-    };
-    const { outcome, output } = await own.buildWith(settings, from('kiln-small:1'));
-    expect(outcome).toMatchObject({ end: 'succeeded' });
-    expect(output).toContain(MESSAGE);
-  });
-});
+/** A front of the upstream registry, with a certificate that only the private authority has signed. */
+const front = () => startTlsFront(Number(upstream.host.split(':')[1]), authority.issue(place.address), place.address);
 
-describe('a registry with a private authority', () => {
-  test('is refused without its certificate, trusted with it, and with verification switched off', async () => {
-    const port = Number(upstream.host.split(':')[1]);
-    await using tls = await startTlsFront(port, authority.issue(place.address), place.address);
-    const image = `${tls.host}/${IMAGE}`;
-    const refused = await own.buildWith({}, from(image));
-    expect(refused.outcome).toMatchObject({ end: 'failed' });
-    expect(refused.outcome.failure?.message).toMatch(/x509|certificate/);
-    const one = { [tls.host]: { authorities: [authority.pem] } };
-    expect((await own.buildWith({ registries: one }, from(image))).outcome).toMatchObject({ end: 'succeeded' });
-    const all = await own.buildWith({ authorities: [authority.pem] }, from(image));
-    expect(all.outcome).toMatchObject({ end: 'succeeded' });
-    const unsafe = { [tls.host]: { insecureSkipVerify: true } };
-    expect((await own.buildWith({ registries: unsafe }, from(image))).outcome).toMatchObject({ end: 'succeeded' });
-  });
-});
-
-test('a global authority is trusted for git and for ADD', async () => {
-  await using git = await GitServer.start();
+/** Builds of a commit, and of a file, on a server with such a certificate. */
+async function gitBuilds() {
+  const git = await GitServer.start();
   const commit = git.commit({ Dockerfile: 'FROM scratch\nCOPY file /\n', file: randomUUID() });
   const certificate = authority.issue(place.address);
-  await using tls = await startTlsFront(Number(new URL(git.origin).port), certificate, place.address);
+  const tls = await startTlsFront(Number(new URL(git.origin).port), certificate, place.address);
+  disposed.push(git, tls);
   const source = { type: 'git', url: `https://${tls.host}/app.git`, commit } as const;
-  const add = { dockerfile: `FROM scratch\nADD https://${tls.host}/app.git/HEAD /${randomUUID()}` };
-  const ends = async (settings: BuilderSettings) =>
-    (await own.buildsWith(settings, [{ source }, add])).map(({ outcome }) => outcome.end);
-  expect(await ends({})).toEqual(['failed', 'failed']);
-  expect(await ends({ authorities: [authority.pem] })).toEqual(['succeeded', 'succeeded']);
+  return [{ source }, { dockerfile: `FROM scratch\nADD https://${tls.host}/app.git/HEAD /${randomUUID()}` }] as const;
+}
+
+test('asks registry mirrors in order, and trusts a private authority only where a setting says so, or verifies nothing', async () => {
+  await using mirror = await startPrivateRegistry({
+    listenAt: place.address,
+    isOpen: true,
+    mirrorOf: `http://${upstream.host}`,
+  });
+  const down = `${place.address}:9`;
+  await using unknown = await front();
+  await using trusted = await front();
+  await using unsafe = await front();
+  const registries = {
+    'docker.io': { mirrors: [down, mirror.host] },
+    [down]: { plainHttp: true },
+    [mirror.host]: { plainHttp: true },
+    [trusted.host]: { authorities: [authority.pem] },
+    [unsafe.host]: { insecureSkipVerify: true },
+  };
+  const [mirrored, refused, ...others] = await own.buildsWith({ registries }, [
+    from('kiln-small:1'),
+    from(`${unknown.host}/${IMAGE}`),
+    from(`${trusted.host}/${IMAGE}`),
+    from(`${unsafe.host}/${IMAGE}`),
+    ...(await gitBuilds()),
+  ]);
+  expect(mirrored.outcome).toMatchObject({ end: 'succeeded' });
+  expect(mirrored.output).toContain(MESSAGE);
+  expect(refused.outcome).toMatchObject({ end: 'failed' });
+  expect(refused.outcome.failure?.message).toMatch(/x509|certificate/);
+  expect(others.map(({ outcome }) => outcome.end)).toEqual(['succeeded', 'succeeded', 'failed', 'failed']);
 });
 
-test('caches survive a change of settings, which recreates the builder, and so does an unchanged builder', async () => {
+test('trusts a global authority for registries, git and ADD; and keeps the caches in a builder recreated for changed settings', async () => {
   const id = async () => (await own.container.inspect()).Id;
-  const dns = { servers: [place.address] };
-  const first = await own.buildWith({}, { dockerfile: count() });
+  await using tls = await front();
+  const global = { authorities: [authority.pem] };
+  const builds = [from(`${tls.host}/${IMAGE}`), ...(await gitBuilds()), { dockerfile: count() }] as const;
+  const all = await own.buildsWith(global, builds);
+  expect(all.map(({ outcome }) => outcome.end)).toEqual(['succeeded', 'succeeded', 'succeeded', 'succeeded']);
   const before = await id();
-  const changed = await own.buildWith({ dns, limits: { pids: 500 } }, { dockerfile: count() });
-  expect([first.output, changed.output]).toEqual(['x\n', 'x\nx\n']);
+  const settings = { dns: { servers: [place.address] }, limits: { pids: 500 } };
+  const changed = await own.buildWith(settings, { dockerfile: count() });
+  expect([all[3].output, changed.output]).toEqual(['x\n', 'x\nx\n']);
   const between = await id();
   expect(between).not.toBe(before);
-  const same = await own.buildWith({ dns, limits: { pids: 500 } }, { dockerfile: count() });
+  // A worker with the same settings uses the builder as it is.
+  const same = await own.buildWith(settings, { dockerfile: count() });
   expect(same.output).toBe('x\nx\nx\n');
   expect(await id()).toBe(between);
 });

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startDns } from '../testing/dns-server.ts';
 import { OwnAddress } from '../testing/own-address.ts';
 import { SettingsLab } from '../testing/settings-lab.ts';
@@ -46,53 +46,51 @@ afterAll(async () => {
 const download = (url: string) =>
   `RUN mkdir -p /tmp /etc/apt/apt.conf.d /var/lib/dpkg && /usr/lib/apt/apt-helper ${OPTIONS} download-file ${url} /tmp/got && cat /tmp/got`;
 
-describe('a proxy', () => {
-  test('is used by BuildKit and by steps, and its password is in no log', async () => {
-    const [forAdd, forRun] = [randomUUID(), randomUUID()];
-    const dockerfile = `${BASE}\nADD http://${NAME}/${forAdd} /x\n${download(`http://${NAME}/${forRun}`)} && echo $http_proxy`;
-    const settings = { proxy: { http: proxy.url, for: 'both' } } as const;
-    const { outcome, output, records } = await own.buildWith(settings, { dockerfile });
-    expect(outcome).toMatchObject({ end: 'succeeded' });
-    expect(output).toContain(`content of /${forRun}`);
-    expect(proxy.asked).toEqual(
-      expect.arrayContaining([`GET http://${NAME}/${forAdd}`, `GET http://${NAME}/${forRun}`]),
-    );
-    expect(output).toMatch(/http:\/\/\*\*\*@10\.97\./);
-    expect(records).not.toContain(proxy.password);
-  });
+test('a proxy is used by BuildKit and by steps, its password is in no log, and a step stays cached when it changes', async () => {
+  const [forAdd, forRun] = [randomUUID(), randomUUID()];
+  const dockerfile = `${BASE}\nADD http://${NAME}/${forAdd} /x\n${download(`http://${NAME}/${forRun}`)} && echo $http_proxy`;
+  const cached = { dockerfile: `${BASE}\nRUN echo ${randomUUID()}` };
+  const both = { proxy: { http: proxy.url, for: 'both' } } as const;
+  const [used, first] = await own.buildsWith(both, [{ dockerfile, network: true }, cached]);
+  expect(used.outcome).toMatchObject({ end: 'succeeded' });
+  expect(used.output).toContain(`content of /${forRun}`);
+  expect(proxy.asked).toEqual(expect.arrayContaining([`GET http://${NAME}/${forAdd}`, `GET http://${NAME}/${forRun}`]));
+  expect(used.output).toMatch(/http:\/\/\*\*\*@10\.97\./);
+  expect(used.records).not.toContain(proxy.password);
 
-  test('leads BuildKit to a registry by CONNECT', async () => {
-    const settings = { proxy: { https: proxy.url, for: 'builder' } } as const;
-    await own.buildWith(settings, { dockerfile: 'FROM registry.corp.invalid/x:1' });
-    expect(proxy.asked).toContain('CONNECT registry.corp.invalid:443');
-  });
-
-  test('that changes leaves cached steps cached', async () => {
-    const build = { dockerfile: `${BASE}\nRUN echo ${randomUUID()}` };
-    const first = await own.buildWith({ proxy: { http: proxy.url, for: 'builds' } }, build);
-    const second = await own.buildWith({ proxy: { http: 'http://other.invalid:1', for: 'builds' } }, build);
-    expect([first.outcome.steps, second.outcome.steps]).toEqual([
-      { total: 2, cached: expect.any(Number) },
-      { total: 2, cached: 2 },
-    ]);
-  });
-
-  test('of the builder only is not visible to steps', async () => {
-    const dockerfile = `${BASE}\nRUN echo "<$http_proxy$HTTP_PROXY>" # ${randomUUID()}`;
-    const { output } = await own.buildWith({ proxy: { http: proxy.url, for: 'builder' } }, { dockerfile });
-    expect(output).toBe('<>\n');
-  });
+  expect(first.outcome.steps).toEqual({ total: 2, cached: expect.any(Number) });
+  const builds = { proxy: { http: 'http://other.invalid:1', for: 'builds' } } as const;
+  const shown = { dockerfile: `${BASE}\nRUN echo "<$http_proxy>" # ${randomUUID()}` };
+  const [second, step, direct] = await own.buildsWith(builds, [
+    cached,
+    shown,
+    { dockerfile: `FROM scratch\nADD http://${filesAt()}/${randomUUID()} /x` },
+  ]);
+  expect(second.outcome.steps).toEqual({ total: 2, cached: 2 });
+  expect(step.output).toBe('<http://other.invalid:1>\n');
+  expect(direct.outcome).toMatchObject({ end: 'succeeded' });
 });
 
-test('DNS servers answer BuildKit and steps', async () => {
+test('a proxy of the builder only leads it to a registry by CONNECT, and steps do not see it; DNS servers answer both', async () => {
   const name = 'mirror.corp.internal';
   await using dns = await startDns(place.address, { [name]: place.address });
   const port = filesAt().split(':')[1];
-  const dockerfile = `${BASE}\nADD http://${name}:${port}/${randomUUID()} /x\nRUN getent ahostsv4 mirror && cat /etc/resolv.conf`;
-  const settings = { dns: { servers: [place.address], search: ['corp.internal'], options: ['ndots:3'] } };
-  const { outcome, output } = await own.buildWith(settings, { dockerfile });
-  expect(outcome).toMatchObject({ end: 'succeeded' });
-  expect(output).toContain(place.address);
-  expect(output).toMatch(/^options.*ndots:3/m);
+  const settings = {
+    proxy: { https: proxy.url, for: 'builder' },
+    dns: { servers: [place.address], search: ['corp.internal'], options: ['ndots:3'] },
+  } as const;
+  const [, resolved, hidden] = await own.buildsWith(settings, [
+    { dockerfile: 'FROM registry.corp.invalid/x:1' },
+    {
+      dockerfile: `${BASE}\nADD http://${name}:${port}/${randomUUID()} /x\nRUN getent ahostsv4 mirror && cat /etc/resolv.conf`,
+      network: true,
+    },
+    { dockerfile: `${BASE}\nRUN echo "<$https_proxy$HTTPS_PROXY$http_proxy$HTTP_PROXY>" # ${randomUUID()}` },
+  ]);
+  expect(proxy.asked).toContain('CONNECT registry.corp.invalid:443');
+  expect(hidden.output).toBe('<>\n');
+  expect(resolved.outcome).toMatchObject({ end: 'succeeded' });
+  expect(resolved.output).toContain(place.address);
+  expect(resolved.output).toMatch(/^options.*ndots:3/m);
   expect(dns.asked).toContain(name);
 });

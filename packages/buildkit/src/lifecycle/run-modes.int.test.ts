@@ -15,7 +15,7 @@ let strict: FaultyRegistry;
 let own: Lab;
 
 beforeAll(async () => {
-  files = { 'root.tar': await smallRoot(['/bin/touch']) };
+  files = { 'root.tar': await smallRoot() };
   // The address of this machine on the engine's bridge, which containers reach.
   const { IPAM } = await engine.getNetwork('bridge').inspect();
   const listenAt = IPAM?.Config?.[0]?.Gateway ?? '';

@@ -7,7 +7,7 @@ const LIMITS = { memoryBytes: 100_000_000, cpus: 0.5, pids: 60 };
 let own: SettingsLab;
 
 beforeAll(async () => {
-  own = await SettingsLab.open(await smallRoot(['/usr/bin/head', '/usr/bin/tail']));
+  own = await SettingsLab.open(await smallRoot());
 });
 afterAll(() => own[Symbol.asyncDispose]());
 

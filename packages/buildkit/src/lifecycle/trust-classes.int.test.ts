@@ -129,7 +129,8 @@ describe('docker-container', () => {
 
   test.each(['--network=host', '--security=insecure'])('gives no build the entitlement of RUN %s', async (flag) => {
     // Without a # syntax= line, whose frontend would have to be pulled, not every BuildKit knows these flags: the build fails either way.
-    const run = begin(builders.untrusted, { dockerfile: `${BASE}\nRUN ${flag} echo privileged`, files });
+    const dockerfile = `${BASE}\nRUN ${flag} echo privileged`;
+    const run = begin(builders.untrusted, { dockerfile, files, network: true });
     expect(await run.outcome).toMatchObject({ end: 'failed' });
     expect(run.output()).not.toContain('privileged');
   });

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { gunzipSync } from 'node:zlib';
 import type { LogRecord } from '@kiln/contracts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -5,6 +6,7 @@ import { faultyRegistry } from '../testing/faulty-registry.ts';
 import { begin, FROM, type Lab, lab, removeImages, runAs, until } from '../testing/lab.ts';
 import { startPrivateRegistry } from '../testing/private-registry.ts';
 import { startRegistry, type TestRegistry } from '../testing/registry.ts';
+import { tar } from '../testing/tar.ts';
 
 let shared: Lab;
 let registry: TestRegistry;
@@ -39,6 +41,7 @@ test('gives RUN steps the hosts and limits of the request, and the image its ann
   const run = 'cat /etc/hosts; df -k /dev/shm | tail -1; echo limits $(ulimit -n) $(ulimit -Hn)';
   const build = begin(shared.builder, {
     dockerfile: `${FROM} AS build\nRUN ${run}; echo options > /f\nFROM scratch\nCOPY --from=build /f /f`,
+    network: true,
     spec: {
       ...{ output: { type: 'push' }, tags: [tag], annotations: ['org.example.k=v w'], noCacheFilter: ['build'] },
       extraHosts: [
@@ -154,6 +157,49 @@ test('repeats a push that fails for a busy registry, without building again, whe
   expect(result?.imageBytes).toBe(sizes.reduce((sum, size) => sum + size));
   const layer = Buffer.from(await (await read(`blobs/${manifest.layers[0]?.digest}`)).arrayBuffer());
   expect(gunzipSync(layer).toString()).toContain(uuids?.[0]);
+});
+
+test('repeats the pushes of linked targets for a busy registry, without building again', async () => {
+  await using behind = await startPrivateRegistry({ isOpen: true });
+  await using busy = await faultyRegistry('127.0.0.1', behind.host);
+  const [ofApp, ofBase] = [`${busy.host}/linked/app:1`, `${busy.host}/linked/base:1`];
+  pushed.push(ofApp, ofBase);
+  let isBusy = true;
+  busy.fault = ({ method }) => (isBusy && method === 'POST' ? { status: 429 } : undefined);
+  const base = {
+    source: { type: 'upload', name: 'base', digest: `sha256:${'0'.repeat(64)}` },
+    ...{ tags: [ofBase], output: { type: 'push' }, noCache: true },
+  };
+  const random = `${FROM} AS made\nRUN --network=none tee /f < /proc/sys/kernel/random/uuid\nFROM scratch\nCOPY --from=made /f /f`;
+  const build = begin(shared.builder, {
+    dockerfile: 'FROM base\nCOPY --from=base /f /g',
+    spec: {
+      ...{ tags: [ofApp], output: { type: 'push' }, noCache: true },
+      buildContexts: { base: { type: 'target', name: 'base' } },
+      bake: { name: 'app', targets: { base } },
+    },
+    targets: new Map([
+      [
+        'base',
+        { source: { type: 'tar', open: async () => Readable.from([tar({ Dockerfile: random })]) }, contexts: [] },
+      ],
+    ]),
+    sink() {
+      isBusy = pushNotes(build.records).length < 1;
+    },
+  });
+  const digest = expect.stringMatching(/^sha256:/);
+  expect(await build.outcome).toMatchObject({
+    end: 'succeeded',
+    steps: { cached: 0 },
+    result: {
+      pushed: [ofApp, ofBase],
+      targets: { app: { digest, pushed: [ofApp] }, base: { digest, pushed: [ofBase] } },
+    },
+  });
+  expect(pushNotes(build.records)).toHaveLength(1);
+  expect(await behind.tags('linked/app')).toEqual(['1']);
+  expect(await behind.tags('linked/base')).toEqual(['1']);
 });
 
 test('cancels a build that waits to push again', async () => {

@@ -112,10 +112,13 @@ export interface TestBuild {
   readonly dockerfile?: string;
   readonly files?: Readonly<Record<string, string | Buffer>>;
   readonly spec?: object;
+  /** Whether its RUN steps have a network, which takes the engine 0.1 s of CPU time for each. Default: false. */
+  readonly network?: boolean;
   readonly secrets?: Readonly<Record<string, string>>;
   readonly registryLogins?: RunRequest['registryLogins'];
   readonly source?: RunRequest['source'];
   readonly contexts?: RunRequest['contexts'];
+  readonly targets?: RunRequest['targets'];
   readonly repo?: string;
   readonly isWarm?: boolean;
   readonly artifact?: RunRequest['artifact'];
@@ -147,6 +150,7 @@ export function begin(builder: Builder, build: TestBuild): RunningBuild {
   const spec = buildSpec.parse({
     source: { type: 'upload', name: 'lab' },
     secrets: Object.keys(build.secrets ?? {}),
+    ...(build.network !== true && { networkMode: 'none' }),
     ...build.spec,
   });
   const outcome = builder.run(
@@ -161,6 +165,7 @@ export function begin(builder: Builder, build: TestBuild): RunningBuild {
       ...(build.isWarm !== undefined && { isWarm: build.isWarm }),
       source: build.source ?? { type: 'tar', open: async () => Readable.from([context]) },
       ...(build.contexts && { contexts: build.contexts }),
+      ...(build.targets && { targets: build.targets }),
       secrets: new Map(Object.entries(build.secrets ?? {})),
       ...(build.registryLogins && { registryLogins: build.registryLogins }),
       ...(build.artifact && { artifact: build.artifact }),

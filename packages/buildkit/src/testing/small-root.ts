@@ -1,12 +1,30 @@
+import { createHash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { begin, FROM, lab } from './lab.ts';
+import { oncePerRun } from './once-per-run.ts';
 
 /** The beginning of a Dockerfile whose context has `smallRoot()` as `root.tar`. */
 export const BASE = 'FROM scratch\nADD root.tar /';
 
-/** Builds a root file system of a few megabytes, for a BuildKit without the engine's images: `sh`, `cat`, `sleep`, and the programs with the paths `more`. */
+/** What most tests need, so that a run builds it once for all of them. */
+const COMMON = [
+  ...['sh', 'cat', 'sleep', 'touch', 'rm', 'cp'].map((name) => `/bin/${name}`),
+  ...['head', 'tail', 'seq', 'tr'].map((name) => `/usr/bin/${name}`),
+];
+
+/**
+ * Returns a root file system of a few megabytes, for a BuildKit without the engine's images. It is built once per run for the same programs.
+ * @param more paths of further programs. Always there: `sh`, `cat`, `sleep`, `touch`, `rm`, `cp`, `head`, `tail`, `seq`, `tr`
+ */
 export async function smallRoot(more: readonly string[] = []): Promise<Buffer> {
-  const programs = ['/bin/sh', '/bin/cat', '/bin/sleep', ...more].join(' ');
+  const programs = [...new Set([...COMMON, ...more])].join(' ');
+  const hash = createHash('sha256').update(programs).digest('hex').slice(0, 8);
+  const path = await oncePerRun(`root-${hash}.tar`, async (file) => writeFile(file, await buildRoot(programs)));
+  return path === undefined ? await buildRoot(programs) : await readFile(path);
+}
+
+async function buildRoot(programs: string): Promise<Buffer> {
   await using engines = await lab();
   const parts: Buffer[] = [];
   const { outcome } = begin(engines.builder, {

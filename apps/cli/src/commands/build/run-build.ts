@@ -6,6 +6,7 @@ import { EXIT } from '../../io/exit-codes.ts';
 import type { Io } from '../../io/output.ts';
 import { endOfStage } from '../../io/stages.ts';
 import { chooseView, readMode } from '../../progress/choose-view.ts';
+import type { ProgressView } from '../../progress/view.ts';
 import { connect } from '../../server/connect.ts';
 import { findServer } from '../../server/find-server.ts';
 import { Interrupted, Interruption } from './follow/interruption.ts';
@@ -17,24 +18,37 @@ import type { OutputPlan } from './request/output-flag.ts';
 import { imageId, writeResultFiles } from './result/metadata.ts';
 import { submit } from './submit/submit.ts';
 
+/** What a caller adds to a build. */
+export interface BuildHooks {
+  /** Shows the build instead of the view that the flags ask for. */
+  readonly view?: ProgressView;
+  readonly submitted?: (build: BuildView, client: KilnClient) => Promise<void> | void;
+  readonly ended?: (build: BuildView, client: KilnClient) => Promise<void> | void;
+}
+
 /** Submits a build, follows it and fetches its result. Returns the exit code. @throws UsageError, and the errors of the client */
-export async function runBuild({ flags, operands, io }: LocalInvocation<typeof BUILD_FLAGS>): Promise<number> {
+export async function runBuild(
+  { flags, operands, io }: LocalInvocation<typeof BUILD_FLAGS>,
+  hooks: BuildHooks = {},
+): Promise<number> {
   endOfStage('start');
   const mode = readMode(flags, io);
   const prepared = await prepareBuild({ flags, operand: operands[0] ?? '.', io });
   const client = connect(await findServer(flags, io.env));
 
-  const view = await chooseView(mode, io);
+  const view = hooks.view ?? (await chooseView(mode, io));
   using interruption = new Interruption(io, () => view.close());
   try {
     const deps = { client, view, interruption, cacheHome: cacheHome(io.env) };
     const submitted = await submit(prepared, deps);
+    await hooks.submitted?.(submitted, client);
     if (flags.detach) {
       view.close();
       io.out.line(flags.json ? JSON.stringify(submitted) : submitted.id);
       return EXIT.ok;
     }
     const ended = await reportBuild({ client, build: submitted, view, interruption, json: flags.json, io });
+    await hooks.ended?.(ended, client);
     if (ended.state === 'succeeded') {
       await writeResultFiles(ended, { metadataFile: flags['metadata-file'], iidFile: flags.iidfile, cwd: io.cwd });
       const code = await fetchResult(client, ended, prepared.plan, io);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type ByteString, type Digest, joinBytes } from '@kiln/trees';
+import { type ByteString, type Digest, INLINE_BYTES, joinBytes } from '@kiln/trees';
 import { type ContextDirectory, directoriesIn, fileNamesIn } from '../context-tree.ts';
 import type { FileState } from '../file-state.ts';
 import { type CacheContent, decodeCache, encodeCache, MAX_CACHE_BYTES, RECORD } from './cache-format.ts';
@@ -18,6 +18,11 @@ const KEPT_DAYS = 30;
  * 1 to 10 ms, those of some every 2 s. Git has the same rule for its index ("racy git").
  */
 const UNSETTLED_MS = 2_000;
+
+/** A file with fewer records is written whenever one changes. */
+const MANY_RECORDS = 1_000;
+/** So many small files are read again in less time than it takes to write many records. */
+const MAX_UNWRITTEN = 32;
 
 /** Whether a file that is read at `readAtMs` can't change afterwards without a change of its state. */
 export function isSettled({ mtimeNs, ctimeNs }: FileState, readAtMs: number): boolean {
@@ -60,6 +65,8 @@ export class DigestCache {
   /** Records since the file was read; undefined for what is known no longer. */
   readonly #changes = new Map<ByteString, Buffer | undefined>();
   #hasChanged = false;
+  /** Whether a change has to be kept: a digest that is wrong, or one of a file that takes long to read. */
+  #mustWrite = false;
   #wasTouched = false;
 
   private constructor(options: DigestCacheOptions, paths: Paths | undefined, directories: DirectoryDigests) {
@@ -128,13 +135,20 @@ export class DigestCache {
 
   /** Remembers a digest, if the file that was read at `readAtMs` is settled. */
   put(path: ByteString, state: FileState, sha256: string, readAtMs: number): void {
-    if (isSettled(state, readAtMs)) this.#change(path, RECORD.encode(path, state, sha256, this.#today));
+    if (isSettled(state, readAtMs)) {
+      // Smaller ones travel with their directory in any case.
+      if (state.sizeBytes > INLINE_BYTES) this.#mustWrite = true;
+      this.#change(path, RECORD.encode(path, state, sha256, this.#today));
+      return;
+    }
     // A record of another state does no harm, and all would have to be written without it.
-    else if (this.#matching(path, state) !== undefined || this.#changes.has(path)) this.forget(path);
+    if (this.#matching(path, state) !== undefined || this.#changes.has(path)) this.forget(path);
   }
 
   forget(path: ByteString): void {
-    if (this.#known.records.get(path) !== undefined || this.#changes.has(path)) this.#change(path, undefined);
+    if (this.#known.records.get(path) === undefined && !this.#changes.has(path)) return;
+    this.#mustWrite = true;
+    this.#change(path, undefined);
   }
 
   /** Writes what has changed. Never fails: a cache that isn't there costs time only. @param tree the context, whose files are in use */
@@ -142,7 +156,7 @@ export class DigestCache {
     const paths = this.#paths;
     if (paths === undefined) return;
     try {
-      if (this.#hasChanged) await this.#write(paths.files, tree);
+      if (this.#isWorthWriting()) await this.#write(paths.files, tree);
       if (this.#directories.hasChanged) await replace(paths.directories, this.#directories.encode(), this.#nowMs);
       if (this.#wasTouched) return;
       this.#wasTouched = true;
@@ -150,6 +164,11 @@ export class DigestCache {
     } catch {
       // No space, no permission, no home.
     }
+  }
+
+  #isWorthWriting(): boolean {
+    if (!this.#hasChanged) return false;
+    return this.#mustWrite || this.#changes.size > MAX_UNWRITTEN || this.#known.records.offsets.length < MANY_RECORDS;
   }
 
   /** Returns where the record of a file in this state is. */

@@ -175,3 +175,34 @@ function flipped(bytes: Buffer, at: number): Buffer {
   copy[index] = (copy[index] as number) ^ 1;
   return copy;
 }
+
+it('writes the digests of many files only if enough has changed to read', async () => {
+  await using home = await TempDir.with({});
+  const open = () => DigestCache.open({ home: home.path, root: '/many', nowMs: 1_000_000_000_000 });
+  const state = (sizeBytes: number) => ({ sizeBytes, mtimeNs: 1n, ctimeNs: 1n, inode: 1n });
+  const put = (cache: DigestCache, name: string, sizeBytes: number) =>
+    cache.put(name as ContextFile['name'], state(sizeBytes), sha256(name), 1_000_000_000_000);
+  const find = async (name: string, sizeBytes: number) =>
+    (await open()).find(name as ContextFile['name'], state(sizeBytes)) !== undefined;
+  const first = await open();
+  for (let i = 0; i < 1_000; i += 1) put(first, `f${i}`, 1);
+  await first.save();
+  expect(await find('f999', 1)).toBe(true);
+  const few = await open();
+  put(few, 'f1', 2);
+  await few.save();
+  expect([await find('f1', 1), await find('f1', 2)]).toEqual([true, false]);
+  for (const [names, sizeBytes] of [
+    [['large'], 32 * 1024 + 1],
+    [Array.from({ length: 33 }, (_, i) => `new${i}`), 1],
+  ] as const) {
+    const cache = await open();
+    for (const name of names) put(cache, name, sizeBytes);
+    await cache.save();
+    expect(await find(names[0] as string, sizeBytes)).toBe(true);
+  }
+  const wrong = await open();
+  wrong.forget('f2' as ContextFile['name']);
+  await wrong.save();
+  expect(await find('f2', 1)).toBe(false);
+});
