@@ -132,8 +132,11 @@ describe('the list of builds', () => {
     await page.getByRole('dialog').getByText('Show these keys').waitFor(WAIT);
     await expectWhole(visited);
     await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ ...WAIT, state: 'detached' });
     await page.keyboard.press('/');
-    await page.keyboard.type('with-others');
+    await expect.poll(() => page.evaluate('document.activeElement.type')).toBe('search');
+    await page.getByRole('searchbox').fill('with-others');
+    await page.getByRole('button', { name: 'Cancel 1 build …' }).waitFor(WAIT);
     await page.getByRole('button', { name: 'Cancel 1 build …' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Cancel 1 build' }).click();
     await rowOf(page, 'canceled-with-others').getByText('canceled').first().waitFor(WAIT);

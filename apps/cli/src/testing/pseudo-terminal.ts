@@ -82,7 +82,8 @@ export class PseudoTerminal implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode === null) this.#child.kill('SIGHUP');
+    // The end of the terminal hangs up on everything in it.
+    if (this.#child.exitCode === null) this.#child.kill('SIGKILL');
     await this.ended;
     this.#screen.dispose();
   }

@@ -41,6 +41,8 @@ const LISTS: Readonly<Record<string, { readonly flag: string; readonly commas: b
   attests: { flag: 'attest', commas: false },
   ulimit: { flag: 'ulimit', commas: false },
 };
+/** Lists whose values are lists with commas themselves, such as `type=local,dest=out`. Woodpecker’s settings have one in each line, too. */
+const CSV: ReadonlySet<string> = new Set(['outputs', 'cache-from', 'cache-to', 'attests']);
 /** Flags that take several values only in one. */
 const JOINED: ReadonlySet<string> = new Set(['platform']);
 /** Kiln's own inputs, with the flags of the same name. */
@@ -73,7 +75,7 @@ export function readInputs(env: Env, prefix: string, gitContext?: string): CiInp
     if (text !== undefined) args.push(`--${name}`, text);
   }
   for (const [name, { flag, commas }] of Object.entries(LISTS)) {
-    const values = listed(input(name), commas || prefix === 'PLUGIN_');
+    const values = listed(input(name), commas || (prefix === 'PLUGIN_' && !CSV.has(name)));
     const all = name === 'tags' && prefix === 'PLUGIN_' ? withRepo(values, input('repo')) : values;
     if (JOINED.has(flag) && all.length > 0) args.push(`--${flag}`, all.join(','));
     else for (const value of all) args.push(`--${flag}`, value);

@@ -6,7 +6,6 @@ import { describe, expect, it } from 'vitest';
 import { FAILED, RUNNING } from '../../testing/builds.ts';
 import { cliOfRun } from '../../testing/cli-of-run.ts';
 import { fakeHost } from '../../testing/fake-host.ts';
-import { PseudoTerminal } from '../../testing/pseudo-terminal.ts';
 import { TempDir } from '../../testing/temp-dir.ts';
 import { withFakeApi } from '../../testing/with-fake-api.ts';
 
@@ -97,20 +96,5 @@ describe('kiln completion bash', () => {
     };
     expect(await replies(`host show ''`)).toEqual(['build-01', 'build-02']);
     expect(await replies(`logs ''`)).toEqual([RUNNING.id, FAILED.id]);
-  });
-
-  it('completes what is typed in a terminal', async () => {
-    fill();
-    const { dir, env } = await withKiln();
-    await using _dir = dir;
-    const options = { columns: 100, rows: 20, env: { ...env, PS1: '> ', INPUTRC: '/dev/null' } };
-    await using terminal = await PseudoTerminal.run('bash --norc --noprofile -i', options);
-    const patient = { timeout: 60_000, interval: 50 };
-    terminal.type('source <(kiln completion bash); echo is-rea""dy\r');
-    await expect.poll(() => terminal.text(), patient).toContain('\nis-ready');
-    terminal.type('kiln cance\t');
-    await expect.poll(() => terminal.text(), patient).toMatch(/> kiln cancel $|> kiln cancel$/);
-    terminal.type('\t');
-    await expect.poll(() => terminal.text(), patient).toContain(`> kiln cancel ${RUNNING.id}`);
   });
 });
