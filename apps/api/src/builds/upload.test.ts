@@ -40,7 +40,8 @@ describe('a good context', () => {
         request: { source: { type: 'upload', digest: root } },
       });
       expect(await api.trees.tree('default', root)).toMatchObject({ entries: 3 });
-      expect(await stored()).toHaveLength(2);
+      // The contents, the tree, and the times of its directories.
+      expect(await stored()).toHaveLength(3);
       const [entry, ...others] = await Array.fromAsync(api.state.storage.entries());
       expect(others).toEqual([]);
       expect(entry).toMatchObject({ key: 'trees/default', teams: ['default'] });

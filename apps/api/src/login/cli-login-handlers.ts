@@ -27,10 +27,11 @@ export function cliLoginHandlers(config: ApiConfig, deps: CliLoginDeps): Record<
   const { publicUrl, sessionMs } = config;
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const queryOf = (request: Request) => {
+    const query = parsed(cliLoginQuery, request.query, 'query ');
     if (!config.oidc?.issuers.some(({ login }) => login)) {
       throw new ApiProblem('not_found', 'login is not available: no issuer with login is configured (KILN_OIDC_FILE)');
     }
-    return parsed(cliLoginQuery, request.query, 'query ');
+    return query;
   };
   /** The session of the browser, if enough of it is left for a command. */
   const freshSession = async (request: Request): Promise<Principal | undefined> => {
