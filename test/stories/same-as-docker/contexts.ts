@@ -254,7 +254,7 @@ export function contextStories({ pool, images }: SameLab): void {
     const repo = randomUUID();
     const build = (file: string) =>
       kiln.run('build', '--no-cache', '--repo', repo, `--output=type=tar,dest=${file}`, ...named, context);
-    expect((await build(join(dir, 'kiln'))).stderr).toMatch(/lib: \d+ files, .*kB; \d+ files, .* sent/);
+    expect((await build(join(dir, 'kiln'))).stderr).toMatch(/lib: \d+ files, .*kB; .* sent/);
 
     const expected = await layerOf(join(dir, 'buildx'), { times: true });
     const names = expected.map((line) => line.split(' ').at(-1));

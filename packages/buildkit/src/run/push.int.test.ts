@@ -173,6 +173,8 @@ test('repeats the pushes of linked targets for a busy registry, without building
   const random = `${FROM} AS made\nRUN --network=none tee /f < /proc/sys/kernel/random/uuid\nFROM scratch\nCOPY --from=made /f /f`;
   const build = begin(shared.builder, {
     dockerfile: 'FROM base\nCOPY --from=base /f /g',
+    // A bake file has no network for its steps.
+    network: true,
     spec: {
       ...{ tags: [ofApp], output: { type: 'push' }, noCache: true },
       buildContexts: { base: { type: 'target', name: 'base' } },
