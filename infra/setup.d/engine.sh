@@ -52,9 +52,12 @@ provide_engine() {
     [[ -e /etc/docker/daemon.json ]] || arguments=(--config-file "$infra/engine/daemon.json")
     # By default BuildKit clips a step's output at 2 MiB and 200 KiB/s, but a log must have no gap. Collecting garbage less
     # often takes 50 MB more memory, and a tenth to a quarter less CPU time per build. Descriptor 9 is the lock of this
-    # script, which the daemon must not keep.
-    BUILDKIT_STEP_LOG_MAX_SIZE=-1 BUILDKIT_STEP_LOG_MAX_SPEED=-1 GOGC=400 \
-      setsid dockerd ${arguments[@]+"${arguments[@]}"} </dev/null >>"$log" 2>&1 9>&- &
+    # script, which the daemon must not keep. It starts in /, because git fails in a directory that is removed later.
+    (
+      cd /
+      export BUILDKIT_STEP_LOG_MAX_SIZE=-1 BUILDKIT_STEP_LOG_MAX_SPEED=-1 GOGC=400
+      exec setsid dockerd ${arguments[@]+"${arguments[@]}"} </dev/null >>"$log" 2>&1 9>&-
+    ) &
     pid=$!
   fi
 
