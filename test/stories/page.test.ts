@@ -137,7 +137,7 @@ describe('the list of builds', () => {
     await expect.poll(() => page.evaluate('document.activeElement.type')).toBe('search');
     await page.getByRole('searchbox').fill('with-others');
     // Prints what the page shows instead, if it fails.
-    await expect.poll(() => page.getByRole('main').innerText()).toContain('Cancel 1 build …');
+    await expect.poll(() => page.getByRole('main').textContent()).toContain('Cancel 1 build …');
     await page.getByRole('button', { name: 'Cancel 1 build …' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Cancel 1 build' }).click();
     await rowOf(page, 'canceled-with-others').getByText('canceled').first().waitFor(WAIT);
