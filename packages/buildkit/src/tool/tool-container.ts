@@ -34,6 +34,7 @@ export interface ToolCommand {
 }
 
 const PULL_TIMEOUT_MS = 600_000;
+const MAX_CREATES = 3;
 const SIGNAL_TIMEOUT_MS = 5_000;
 
 /** The long-lived container in which buildx runs. Recreated when it is found missing or stopped, as after an engine restart. */
@@ -77,7 +78,7 @@ export class ToolContainer {
     await this.remove();
     await ensureImage(engine, image, PULL_TIMEOUT_MS);
     const { GroupAdd } = await this.#user();
-    const container = await callEngine('create the tool container', (abortSignal) =>
+    const create = (abortSignal: AbortSignal) =>
       engine.createContainer({
         name,
         Image: image,
@@ -94,12 +95,24 @@ export class ToolContainer {
           LogConfig: { Type: 'json-file', Config: { 'max-size': '1m' } },
         },
         abortSignal,
-      }),
-    );
+      });
+    const container = await this.#createInPlace(create);
     this.#imageId = await this.#imageIdOf(container);
     await callEngine('start the tool container', (abortSignal) => container.start({ abortSignal }), 60_000);
     this.#spare.prepare();
     log.info({ container: name, image }, 'tool container started');
+  }
+
+  /** Creates the container. If another process has created one of this name since ours was removed, that one is removed, too. */
+  async #createInPlace(create: (signal: AbortSignal) => Promise<Docker.Container>): Promise<Docker.Container> {
+    for (let left = MAX_CREATES; ; left--) {
+      try {
+        return await callEngine('create the tool container', create);
+      } catch (error) {
+        if (left <= 1 || !hasStatus(error, 409)) throw error;
+        await this.remove();
+      }
+    }
   }
 
   async #imageIdOf(container: Docker.Container): Promise<string> {
