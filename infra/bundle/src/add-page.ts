@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 
 const WEB = fileURLToPath(new URL('../../../apps/web/', import.meta.url));
 
-/** Copies the page into `dir`, built anew if its sources have changed. Returns the modules that it was made of. @throws if it can't be built */
+/** Copies the page into `dir`, built again if its sources have changed. Returns the modules that it was made of. @throws if it can't be built */
 export async function addPage(dir: string): Promise<readonly string[]> {
   await promisify(execFile)('bash', [join(WEB, 'build')]);
   const dist = join(WEB, 'dist');

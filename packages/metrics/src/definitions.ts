@@ -19,7 +19,7 @@ const SHARES = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99];
 
 const CODES = ['none', ...FAILURE_CODES] as const;
 
-/** How many teams have a series of their own: whoever can make a token or log in by OIDC could add more. */
+/** How many teams have a series of their own: anyone who can create tokens or log in by OIDC could add more. */
 const MAX_TEAMS = 50;
 
 /** Reasons for which a build gets a host. */

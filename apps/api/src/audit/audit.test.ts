@@ -60,7 +60,7 @@ describe('every route that changes something', () => {
     const known = isWorkers ? { kind: 'worker', id: 'join-token' } : LOCAL_ADMIN;
     // Webhooks are authenticated by their signature.
     const stranger = { kind: id === 'receiveWebhook' ? 'connection' : 'anonymous' };
-    // Whoever logs in is known by the credential in the body.
+    // The actor of a login is the one whose credential is in the body.
     const actor = who === 'anyone' && id !== 'createSession' ? stranger : known;
     const outcome = status < 400 ? 'done' : 'failed';
     expect(entries).toMatchObject([{ actor, action: id, outcome, status, ip: '127.0.0.1', requestId }]);

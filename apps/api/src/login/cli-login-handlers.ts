@@ -20,7 +20,7 @@ interface CliLoginDeps {
 
 /**
  * The routes of `kiln login` in the browser. The command makes a token, keeps it, and shows a person the page of its SHA-256. When that person
- * approves, a session is stored under the SHA-256, and the token is valid from then on. Nothing is stored for a login that nobody approves.
+ * approves, a session is stored under the SHA-256, and the token is valid from then on. Nothing is stored for a login that is not approved.
  */
 export function cliLoginHandlers(config: ApiConfig, deps: CliLoginDeps): Record<CliLoginOperation, Handler> {
   const { sessions, cookies, now } = deps;

@@ -95,7 +95,7 @@ export function sessionHandlers(config: ApiConfig, deps: SessionDeps): Record<Se
   }
 
   async function begin(request: Request, response: Response, asked: Session): Promise<Session> {
-    // As after a login with an issuer: one that was planted by somebody else is worthless.
+    // As after a login with an issuer: one that an attacker planted is worthless.
     const before = cookies.read(request.get('cookie'), cookies.session);
     if (before !== undefined) await stored(sessions.end(before));
     const secret = randomBytes(SESSION_BYTES).toString('base64url');

@@ -74,7 +74,7 @@ export class FakeApi implements AsyncDisposable {
   artifact: Buffer = Buffer.alloc(0);
   /** Whether it has a login by the browser. */
   hasLogin = false;
-  /** The codes of the logins by `kiln login` that somebody has approved. Their tokens are valid. */
+  /** The codes of the logins by `kiln login` that have been approved. Their tokens are valid. */
   readonly approved = new Set<string>();
   /** When the identity of `whoami` expires. */
   expiresAt: string | undefined;

@@ -5,7 +5,7 @@ import { sessionQuery } from '../session/session.ts';
 import { Failure } from '../ui/failure.tsx';
 import { router } from './router.tsx';
 
-/** The page: what was asked for, or the login if nobody is logged in. */
+/** The page: what was asked for, or the login if there is no session. */
 export function App({ failure }: { readonly failure?: Error | undefined }) {
   const session = useQuery(sessionQuery);
   if (session.data) return <RouterProvider router={router} />;

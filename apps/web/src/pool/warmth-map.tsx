@@ -5,7 +5,7 @@ import { shortRepo } from '../ui/build-words.ts';
 import { mappedHostQuery } from './queries.ts';
 import { type MapRow, warmthRows } from './warmth-rows.ts';
 
-/** Hosts and repos that are mapped: more than fit a screen help nobody. */
+/** Hosts and repos that are mapped: more would not fit a screen. */
 const MAX_HOSTS = 40;
 const MAX_REPOS = 50;
 

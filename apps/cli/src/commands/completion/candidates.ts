@@ -10,7 +10,7 @@ export type Kind = 'builds' | 'unfinished' | 'hosts' | 'repos' | 'contexts';
 /** A word, and what it means. */
 export type Candidate = readonly [value: string, about?: string];
 
-/** Whoever presses Tab waits no longer, ms. */
+/** How long a press of Tab waits at most, ms. */
 const PATIENCE_MS = 1_000;
 const NEWEST = 100;
 
