@@ -125,7 +125,10 @@ export const METRICS = {
     },
   ),
   kiln_hosts: gauge('scheduler', 'Hosts by state. Only of the leader.', { state: HOST_STATES }),
-  kiln_hosts_low_disk: gauge('scheduler', 'Hosts that take no builds for want of free disk. Only of the leader.'),
+  kiln_hosts_low_disk: gauge(
+    'scheduler',
+    'Hosts that take no builds because too little disk is free. Only of the leader.',
+  ),
   kiln_slots: gauge(
     'scheduler',
     'Slots of live hosts: `used`, `free`, or `unavailable` because their host takes no builds. Only of the leader.',

@@ -65,7 +65,7 @@ export function cliLoginHandlers(config: ApiConfig, deps: CliLoginDeps): Record<
       }
       const ttlMs = Math.ceil((principal.expiresAt ?? 0) - now());
       if (!(await stored(sessions.createFor(query.code, principal, ttlMs)))) {
-        throw new ApiProblem('forbidden', 'this kiln login was already approved by somebody else; run it again');
+        throw new ApiProblem('forbidden', 'this kiln login was already approved by another person; run it again');
       }
       note({ ...(query.name !== undefined && { target: query.name }) });
       sendPage(response, approvedPage(query));

@@ -36,7 +36,7 @@ export function approvalPage(login: CliLogin, { name, team }: Principal): Html {
 <p class="code">${shownCode(login)}</p>
 <p>Approve only if you have just run <b>kiln login</b>, and it shows the same code.</p>
 <form method="post"><button type="submit">Approve</button></form>
-<p class="soft">Otherwise close this page: somebody may be trying to use your access.</p>`,
+<p class="soft">Otherwise close this page: another person may be trying to use your access.</p>`,
   );
 }
 

@@ -80,7 +80,7 @@ describe('kiln login in the browser', () => {
     expect(await stateOf(other.code)).toMatchObject({ approved: false });
   });
 
-  it('can’t be taken over by approving its code as somebody else', async () => {
+  it('can’t be taken over by approving its code as another person', async () => {
     const { token, code } = newToken();
     await login.logIn('alice');
     await approve(code);

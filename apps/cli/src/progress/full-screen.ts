@@ -1,14 +1,10 @@
 import type { Channel } from '../io/output.ts';
+import { BEGIN_FRAME, CLEAR_BELOW, CLEAR_LINE_END, END_FRAME } from './frame-codes.ts';
 
 /** The alternate screen has no history, and its end brings back what the terminal showed before. */
 const ENTER = '\u001b[?1049h\u001b[?25l';
 const LEAVE = '\u001b[?25h\u001b[?1049l';
-/** Terminals that support synchronised output draw everything between these at once; others ignore them. */
-const BEGIN_FRAME = '\u001b[?2026h';
-const END_FRAME = '\u001b[?2026l';
 const HOME = '\u001b[H';
-const CLEAR_LINE_END = '\u001b[K';
-const CLEAR_BELOW = '\u001b[J';
 const CLEAR = '\u001b[2J';
 
 /** Takes the whole terminal until it is disposed of. Each frame is a single write that only overwrites, so that nothing flickers. */

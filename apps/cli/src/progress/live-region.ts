@@ -1,13 +1,9 @@
 import stringWidth from 'string-width';
 import type { Channel } from '../io/output.ts';
+import { BEGIN_FRAME, CLEAR_BELOW, CLEAR_LINE_END, END_FRAME } from './frame-codes.ts';
 
 const HIDE_CURSOR = '\u001b[?25l';
 const SHOW_CURSOR = '\u001b[?25h';
-/** Terminals that support synchronised output draw everything between these at once; others ignore them. */
-const BEGIN_FRAME = '\u001b[?2026h';
-const END_FRAME = '\u001b[?2026l';
-const CLEAR_LINE_END = '\u001b[K';
-const CLEAR_BELOW = '\u001b[J';
 
 /**
  * Redraws the last lines of the terminal in place. Lines that are finished are written above them and stay.

@@ -5,6 +5,7 @@ import { call } from '../api/call.ts';
 import { useMay } from '../session/use-may.ts';
 import { isActive } from '../ui/build-words.ts';
 import { Confirm } from '../ui/confirm.tsx';
+import { counted } from '../ui/counted.ts';
 
 /** Cancels requested at the same time. */
 const AT_ONCE = 4;
@@ -21,14 +22,14 @@ export function CancelAll({ builds }: { readonly builds: readonly BuildView[] })
     <>
       {active.length > 0 && (
         <button type="button" className="button danger" disabled={cancel.isPending} onClick={() => setAsked(active)}>
-          {cancel.isPending ? 'Canceling …' : `Cancel ${counted(active.length)} …`}
+          {cancel.isPending ? 'Canceling …' : `Cancel ${counted(active.length, 'build')} …`}
         </button>
       )}
-      {failed > 0 && <span role="status">{counted(failed)} could not be canceled: try again.</span>}
+      {failed > 0 && <span role="status">{counted(failed, 'build')} could not be canceled: try again.</span>}
       {asked && (
         <Confirm
-          title={`Cancel ${counted(asked.length)}?`}
-          verb={`Cancel ${counted(asked.length)}`}
+          title={`Cancel ${counted(asked.length, 'build')}?`}
+          verb={`Cancel ${counted(asked.length, 'build')}`}
           isDangerous
           keep="Keep"
           act={async () => cancel.mutate(asked)}
@@ -39,10 +40,6 @@ export function CancelAll({ builds }: { readonly builds: readonly BuildView[] })
       )}
     </>
   );
-}
-
-function counted(count: number): string {
-  return count === 1 ? '1 build' : `${count} builds`;
 }
 
 /** Cancels some at a time. One that can't be canceled, as because it has just ended, doesn't keep the others. */

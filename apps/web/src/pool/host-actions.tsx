@@ -2,8 +2,8 @@ import type { HostInfoView } from '@kiln/contracts';
 import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { Confirm } from '../ui/confirm.tsx';
+import { counted } from '../ui/counted.ts';
 import { ChangeHost } from './change-host.tsx';
-import { counted } from './host-words.ts';
 import { useOrder } from './use-order.ts';
 
 type Action = 'cordon' | 'uncordon' | 'drain' | 'remove' | 'change';

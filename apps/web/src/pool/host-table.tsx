@@ -1,8 +1,9 @@
 import type { HostInfoView } from '@kiln/contracts';
 import { Link } from '@tanstack/react-router';
+import { counted } from '../ui/counted.ts';
 import { Meter } from '../ui/meter.tsx';
 import { HostMark } from './host-mark.tsx';
-import { cacheUse, counted, diskUse, labelWords } from './host-words.ts';
+import { cacheUse, diskUse, labelWords } from './host-words.ts';
 
 /** From which share on a disk is short of room. */
 export const SHORT_DISK = 0.9;

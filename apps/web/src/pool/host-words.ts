@@ -1,4 +1,5 @@
 import { bytes, type HostInfoView } from '@kiln/contracts';
+import { counted } from '../ui/counted.ts';
 
 /** What keeps a host from taking builds: `low disk, 3 min left`. Empty if nothing does. */
 export function hostNote({ state, conditions = [], drain, domainsAway = [] }: HostInfoView, nowMs: number): string {
@@ -14,11 +15,6 @@ export function hostNote({ state, conditions = [], drain, domainsAway = [] }: Ho
 function leftWords(ms: number): string {
   if (ms <= 0) return 'deadline passed';
   return ms < 60_000 ? 'less than a minute left' : `${Math.ceil(ms / 60_000)} min left`;
-}
-
-/** `1 build`, `2 builds`. */
-export function counted(n: number, what: string): string {
-  return `${n} ${what}${n === 1 ? '' : 's'}`;
 }
 
 /** What a pool has: hosts that take builds, and their slots. */

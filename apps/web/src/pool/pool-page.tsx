@@ -1,9 +1,10 @@
 import { useQuery } from '@tanstack/react-query';
 import { useMay } from '../session/use-may.ts';
+import { counted } from '../ui/counted.ts';
 import { Failure } from '../ui/failure.tsx';
 import { Message } from '../ui/message.tsx';
 import { HostTable } from './host-table.tsx';
-import { counted, poolNumbers } from './host-words.ts';
+import { poolNumbers } from './host-words.ts';
 import { hostsQuery, waitingQuery } from './queries.ts';
 import { Queue } from './queue.tsx';
 import { WarmthMap } from './warmth-map.tsx';

@@ -1,8 +1,8 @@
 import type { BuildView } from '@kiln/contracts';
 import { Link } from '@tanstack/react-router';
 import { shortRepo, waitingWords } from '../ui/build-words.ts';
+import { counted } from '../ui/counted.ts';
 import { Took } from '../ui/time.tsx';
-import { counted } from './host-words.ts';
 
 /** Builds that are listed of each team. */
 const SHOWN = 5;

@@ -55,7 +55,7 @@ function checkHost(host: HostFacts): Check[] {
       area: 'disk',
       subject: name,
       status: 'problem',
-      found: 'takes no builds for want of free disk',
+      found: 'takes no builds because too little disk is free',
       advice,
     });
   } else if (disk) checks.push(checkDisk(name, disk.freeBytes, disk.totalBytes));

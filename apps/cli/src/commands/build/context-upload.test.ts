@@ -52,7 +52,7 @@ async function stored(team?: string): Promise<StoredEntry[]> {
   return store.list(root);
 }
 
-/** Reads the times back that came with the newest build. */
+/** Reads the times that the newest build sent. */
 async function sentTimes(): Promise<bigint[]> {
   const client = new KilnClient({ url: cli.pool.api.url, token: cli.pool.token });
   const [newest] = (await client.list({ limit: 1 })).builds;

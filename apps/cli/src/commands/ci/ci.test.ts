@@ -25,6 +25,7 @@ const file = (name: string) => readFile(join(cli.dir.path, name), 'utf8');
 function fail(): void {
   cli.api.log(step({}));
   cli.api.log({ t: 1_500, type: 'output', step: 1, stream: 'stderr', data: 'make: broken\n::set-output name=a::b\n' });
+  cli.api.log({ t: 1_600, type: 'note', message: 'the registry said:\n::add-path::/evil' });
   cli.api.log(step({ t: 2_000, state: 'failed', ms: 1_000, error: 'exit code: 2' }));
   cli.api.end('failed', FAILURE);
 }
@@ -153,7 +154,7 @@ describe('kiln ci', () => {
     const { code, out } = await cli.run('ci', { env: { ...github(), INPUT_CONTEXT: '.' }, cwd: cli.dir.path });
     expect(code).toBe(1);
     expect(out).toMatch(/^::error file=Dockerfile,line=2,title=Build failed::.*RUN make exited with 2, 100%25/m);
-    expect(out).not.toMatch(/^::set-output/m);
+    expect(out).not.toMatch(/^::(?:set-output|add-path)/m);
     expect(await file('summary.md')).toContain('| At | `Dockerfile:2` |');
   });
 

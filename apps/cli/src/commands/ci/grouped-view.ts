@@ -35,7 +35,7 @@ export class GroupedView implements ProgressView {
   }
 
   say(message: string): void {
-    this.#out.write(`kiln: ${message}\n`);
+    this.#write(`kiln: ${message}\n`);
   }
 
   reading(): void {}
@@ -68,7 +68,7 @@ export class GroupedView implements ProgressView {
         this.#output(record.step, record.data);
         return;
       case 'warning':
-        this.#out.write(`WARN: ${tameLine(record.message, false)}\n`);
+        this.#write(`WARN: ${record.message}\n`);
         return;
       case 'note':
         this.say(record.message);
@@ -95,7 +95,7 @@ export class GroupedView implements ProgressView {
     if (state === 'pending' || state === 'started') return;
     if (state === 'cached') {
       this.#groups.delete(step);
-      this.#out.write(`CACHED ${tameLine(name, false)}\n`);
+      this.#write(`CACHED ${name}\n`);
       return;
     }
     group.end = `${state === 'completed' ? 'DONE' : state.toUpperCase()} ${duration(ms ?? 0)}`;
@@ -122,7 +122,7 @@ export class GroupedView implements ProgressView {
         this.#closeGroup();
       } else {
         this.#groups.delete(group.step);
-        this.#out.write(`${tameLine(group.name, false)} ${group.end}\n`);
+        this.#write(`${group.name} ${group.end}\n`);
       }
     }
     const next = [...this.#groups.values()].find(({ pending }) => pending !== '');
@@ -162,7 +162,7 @@ export class GroupedView implements ProgressView {
     }
   }
 
-  /** Writes output of the build. It must not be able to give orders to the runner. */
+  /** Writes what comes from the build: output, names, messages. It must not be able to give orders to the runner. */
   #write(text: string): void {
     const lines = text.split('\n').map((line) => tameLine(line, this.#out.hasColour));
     this.#out.write(lines.map((line) => line.replace(/^(\s*)(::|##\[)/, '$1\u200b$2')).join('\n'));

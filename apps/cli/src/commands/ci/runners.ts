@@ -13,7 +13,7 @@ export const PREFIXES: Readonly<Record<Runner, string>> = {
   jenkins: 'KILN_INPUT_',
 };
 
-/** Recognises the CI system by the variables that it documents. @throws UsageError if it is none of those that are known */
+/** Recognises the CI system by the variables that it documents. @throws UsageError if it is not a known one */
 export function runnerOf(env: Env, named: string | undefined): Runner {
   const found = named === undefined ? detected(env) : RUNNERS.find((runner) => runner === named);
   if (found) return found;

@@ -24,7 +24,7 @@ const kiln = (line: string, stdin = '') => runIn(io(stdin), line);
 const pageIn = (text: string) => new URL(/https?:\/\/\S+\/auth\/cli\?\S+/.exec(text)?.[0] ?? '');
 
 describe('kiln login', () => {
-  it('shows a page, and stores the token when somebody has approved it', async () => {
+  it('shows a page, and stores the token when it has been approved', async () => {
     cli.api.hasLogin = true;
     cli.api.expiresAt = new Date(Date.now() + 3_600_000).toISOString();
     const at = io();

@@ -59,7 +59,7 @@ describe('kiln top', () => {
     expect((await cli.run('top -n 1', { terminal: { columns: 120, rows: 30 } })).out).not.toContain('\u001b');
   });
 
-  it('says what there is none of', async () => {
+  it('says which lists are empty', async () => {
     const { out } = await cli.run('top -n 1');
     expect(out).toContain('0 hosts ready · 0/0 slots · 0 running · 0 queued\n');
     for (const none of ['no host has joined the pool', 'no builds run', 'no builds wait']) expect(out).toContain(none);
